@@ -1,0 +1,25 @@
+"""Writes files that are whole or not there at all, even when the power goes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["write_atomically"]
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file's content in one step: a temporary file beside it, flushed to the disk, then renamed.
+
+    Raises:
+        OSError: when the disk refuses; the old content is then still there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

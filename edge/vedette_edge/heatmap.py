@@ -1,0 +1,132 @@
+"""Where the network looked: from the exported class map to a picture that an operator understands.
+
+The network's second output is `sum_c w[k,c] * A[c]` (manifest, `OutputSpec.heatmap`). Its ReLU is
+HiResCAM [Draelos and Carin, 2020, arXiv 2011.08891] of class k up to a constant, with no gradients,
+so the device needs no training framework. All functions are pure.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from vedette_edge.types import Box, FloatArray, Image
+
+__all__ = ["class_map", "encode_jpeg", "hot_box", "overlay", "peak"]
+
+_MIN_QUALITY = 20
+
+
+def class_map(heatmap: FloatArray, label: int) -> FloatArray:
+    """Return the evidence for one class over the picture, averaged over time, scaled to 0..1.
+
+    Args:
+        heatmap: (K, T, H, W) float32, one clip of `Outputs.heatmap`.
+        label: index of the class.
+
+    Returns:
+        (H, W) float32, 0 where nothing speaks for the class, 1 at the strongest place; all zero
+        where no place does.
+    """
+    evidence = np.maximum(heatmap[label].mean(axis=0), 0.0)
+    top = float(evidence.max())
+    return (evidence / top if top > 0 else evidence).astype(np.float32)
+
+
+def peak(evidence: FloatArray, region: Box) -> tuple[float, float]:
+    """Return the strongest place as (x, y), fractions of the picture; the centre of its grid cell.
+
+    Args:
+        evidence: (H, W) float32 from `class_map`.
+        region: what the network saw, from `preprocess.seen_region`.
+    """
+    row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
+    x = region.x + region.w * (float(column) + 0.5) / evidence.shape[1]
+    y = region.y + region.h * (float(row) + 0.5) / evidence.shape[0]
+    return min(1.0, max(0.0, x)), min(1.0, max(0.0, y))
+
+
+def hot_box(evidence: FloatArray, region: Box, threshold: float = 0.5, resolution: int = 64) -> Box:
+    """Return the box around the part of the map at or above `threshold`, connected to its peak.
+
+    Args:
+        evidence: (H, W) float32 from `class_map`.
+        region: what the network saw.
+        threshold: fraction of the peak, 0..1.
+        resolution: the map is enlarged to this many pixels a side first, so the box is finer than the grid.
+    """
+    fine = cv2.resize(evidence, (resolution, resolution), interpolation=cv2.INTER_CUBIC)
+    _, parts = cv2.connectedComponents((fine >= threshold * fine.max()).astype(np.uint8))
+    hottest = np.unravel_index(int(fine.argmax()), fine.shape)
+    rows, columns = np.nonzero(parts == parts[hottest])
+    left, right = columns.min() / resolution, (columns.max() + 1) / resolution
+    top, bottom = rows.min() / resolution, (rows.max() + 1) / resolution
+    box = Box(
+        region.x + region.w * left,
+        region.y + region.h * top,
+        region.w * (right - left),
+        region.h * (bottom - top),
+    )
+    return box.grown(0.0)
+
+
+def overlay(image: Image, evidence: FloatArray, region: Box, *, alpha: float = 0.55) -> Image:
+    """Return the picture with the evidence laid over it; places without evidence keep their colours.
+
+    Args:
+        image: (H, W, 3) uint8, BGR.
+        evidence: (h, w) float32 from `class_map`.
+        region: what the network saw.
+        alpha: opacity at the strongest place, 0..1.
+    """
+    height, width = image.shape[:2]
+    weight = _spread(evidence, region, width, height)
+    colours = cv2.applyColorMap((255 * weight).astype(np.uint8), cv2.COLORMAP_TURBO)
+    opacity = (alpha * np.sqrt(weight))[:, :, np.newaxis]
+    mixed = image * (1.0 - opacity) + colours * opacity
+    return np.asarray(np.clip(mixed, 0, 255), dtype=np.uint8)
+
+
+def _spread(evidence: FloatArray, region: Box, width: int, height: int) -> FloatArray:
+    """Resample the map so that each of its cells lies over the pixels that it speaks of; (H, W) in 0..1."""
+    rows, columns = evidence.shape
+    step_x, step_y = columns / (region.w * width), rows / (region.h * height)
+    affine = np.array(
+        [
+            [step_x, 0.0, -0.5 + (0.5 - region.x * width) * step_x],
+            [0.0, step_y, -0.5 + (0.5 - region.y * height) * step_y],
+        ]
+    )
+    spread = cv2.warpAffine(
+        evidence,
+        affine,
+        (width, height),
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    covered = np.zeros((height, width), dtype=np.float32)
+    left, top = max(0, round(region.x * width)), max(0, round(region.y * height))
+    right, bottom = round((region.x + region.w) * width), round((region.y + region.h) * height)
+    covered[top:bottom, left:right] = 1.0
+    return np.asarray(np.clip(spread, 0.0, 1.0) * covered, dtype=np.float32)
+
+
+def encode_jpeg(image: Image, *, quality: int = 85, max_bytes: int | None = None) -> bytes:
+    """Return the picture as JPEG, smaller than `max_bytes` where that can be had.
+
+    Quality falls first, down to 20, then the size is halved until it fits.
+
+    Args:
+        image: (H, W, 3) uint8, BGR.
+        quality: 1..100.
+        max_bytes: bound on the result, or None.
+    """
+    while True:
+        data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        if max_bytes is None or len(data) <= max_bytes or min(image.shape[:2]) < 16:
+            return bytes(data)
+        if quality > _MIN_QUALITY:
+            quality = max(_MIN_QUALITY, quality - 15)
+        else:
+            half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            image = np.asarray(half, dtype=np.uint8)

@@ -1,0 +1,334 @@
+"""What a model is: the bundle's `manifest.json`, read and written by every room.
+
+A bundle is a directory of plain files. The manifest names each with its length and SHA-256, says
+how frames become the network's input and what its outputs mean, and carries the proof that each
+exported variant equals the network that was trained. It is strict: an unknown key, a missing key or
+a value of the wrong type is an error that names the key. `SCHEMA_VERSION` rises when a reader of the
+old version would misread a new file.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
+
+from vedette_edge.errors import ManifestError
+from vedette_edge.validation import describe_errors
+
+__all__ = [
+    "MANIFEST_NAME",
+    "SCHEMA_VERSION",
+    "Accuracy",
+    "Decision",
+    "FileEntry",
+    "Golden",
+    "InputSpec",
+    "Label",
+    "Manifest",
+    "Measured",
+    "OutputSpec",
+    "Parity",
+    "Proof",
+    "Provenance",
+    "Refusal",
+    "StateTensor",
+    "Variant",
+    "read_manifest",
+]
+
+MANIFEST_NAME = "manifest.json"
+SCHEMA_VERSION = 1
+_MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+
+Runtime = Literal["onnx", "openvino", "tflite"]
+Precision = Literal["fp32", "fp16", "int8"]
+TemporalMode = Literal["clip", "stream"]
+
+
+def _plain_relative_path(value: str) -> str:
+    """Refuse names that could leave the bundle's directory."""
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\\" in value or value != path.as_posix():
+        raise ValueError(f"must be a plain relative path inside the bundle, got {value!r}")
+    return value
+
+
+RelativePath = Annotated[str, Field(min_length=1), AfterValidator(_plain_relative_path)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class FileEntry(_Part):
+    """One file of the bundle."""
+
+    path: RelativePath = Field(description="Relative to the manifest, with forward slashes.")
+    bytes: int = Field(ge=0, description="Length in bytes.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Lower-case hexadecimal digest.")
+
+
+class Label(_Part):
+    """One class of the network; its place in the list is its index in `logits`."""
+
+    name: str = Field(min_length=1)
+    alarm: bool = Field(description="Whether the agent raises an event for it.")
+
+
+class InputSpec(_Part):
+    """How frames become the network's input, (N, C, T, H, W) float32.
+
+    Each sampled frame is resized by `crop`, put into `color` order, and each value v in 0..255
+    becomes `(v / 255 - mean) / std` for its channel.
+    """
+
+    frames: int = Field(ge=1, description="Frames in a clip, T.")
+    fps: float = Field(gt=0, description="Frames sampled per second of the stream's own time.")
+    height: int = Field(ge=8, description="Pixels, H.")
+    width: int = Field(ge=8, description="Pixels, W.")
+    crop: Literal["stretch", "center", "letterbox"] = Field(
+        description="stretch: the whole picture, aspect not kept. center: the largest centred part of "
+        "the right aspect. letterbox: the whole picture, aspect kept, mean-coloured bars."
+    )
+    color: Literal["rgb", "bgr"] = Field(description="Channel order of C.")
+    axes: Literal["NCTHW"] = Field(description="Axis order of the tensor.")
+    mean: tuple[float, float, float] = Field(description="Per channel, for values in 0..1.")
+    std: tuple[float, float, float] = Field(description="Per channel, for values in 0..1.")
+
+    @model_validator(mode="after")
+    def _std_is_positive(self) -> InputSpec:
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be positive, got {self.std}")
+        return self
+
+    @property
+    def seconds(self) -> float:
+        """Length of a clip in seconds."""
+        return self.frames / self.fps
+
+
+class OutputSpec(_Part):
+    """The network's outputs, without the batch axis."""
+
+    logits: tuple[int] = Field(description="(K,): one number a class, before softmax.")
+    heatmap: tuple[int, int, int, int] = Field(
+        description="(K, T', H', W'): sum_c w[k,c] * A[c,t,h,w] over the last convolution A; its ReLU "
+        "is the HiResCAM of class k up to the constant 1 / (T' H' W')."
+    )
+
+
+class Decision(_Part):
+    """Defaults by which scores become events; a camera's configuration may override them."""
+
+    # Not `on` and `off`: YAML reads those as true and false.
+    on_threshold: Probability = Field(description="An event begins when the smoothed score reaches this.")
+    off_threshold: Probability = Field(description="It ends when the smoothed score falls below this.")
+    min_duration: float = Field(ge=0, description="Seconds at or above `on_threshold` before an event.")
+    cooldown: float = Field(ge=0, description="Seconds after an end before the label may begin again.")
+    smoothing: int = Field(ge=1, description="Scores averaged, in windows.")
+    hop: int = Field(ge=1, description="Sampled frames from one window to the next.")
+    temperature: float = Field(gt=0, description="Logits are divided by this before softmax.")
+
+    @model_validator(mode="after")
+    def _thresholds_are_ordered(self) -> Decision:
+        if self.off_threshold > self.on_threshold:
+            raise ValueError(
+                f"off_threshold ({self.off_threshold}) must not be above on_threshold ({self.on_threshold})"
+            )
+        return self
+
+
+class Parity(_Part):
+    """How far an exported variant is from the PyTorch model, on the same samples."""
+
+    samples: int = Field(ge=1)
+    source: str = Field(min_length=1, description="Where the samples come from.")
+    logits_max_abs: float = Field(ge=0)
+    logits_mean_abs: float = Field(ge=0)
+    heatmap_max_abs: float = Field(ge=0)
+    heatmap_mean_abs: float = Field(ge=0)
+    label_agreement: Probability
+    tolerance: float = Field(gt=0, description="Bound on both maxima, relative to max(1, |reference|).")
+
+
+class Accuracy(_Part):
+    """Share of right labels, with its 95 % Wilson interval."""
+
+    value: Probability
+    low: Probability
+    high: Probability
+    samples: int = Field(ge=1)
+    split: str = Field(min_length=1)
+
+
+class Proof(_Part):
+    """Why a variant may be trusted."""
+
+    parity: Parity
+    accuracy: Accuracy | None = None
+
+
+class StateTensor(_Part):
+    """One tensor that a streaming variant carries from call to call."""
+
+    name: str = Field(min_length=1)
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "float16", "int8"]
+
+
+class Measured(_Part):
+    """Cost of one call on the machine that built the bundle; a device measures its own."""
+
+    machine: str
+    threads: int = Field(ge=1)
+    p50_ms: float = Field(ge=0)
+    p95_ms: float = Field(ge=0)
+    peak_rss_bytes: int = Field(ge=0, description="Peak resident memory of the measuring process.")
+
+
+class Variant(_Part):
+    """One exported form of the network."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    runtime: Runtime
+    precision: Precision
+    mode: TemporalMode
+    files: tuple[FileEntry, ...] = Field(min_length=1, description="The first is the model itself.")
+    opset: int | None = Field(default=None, description="ONNX opset, where there is one.")
+    state: tuple[StateTensor, ...] = ()
+    measured: Measured | None = None
+    proof: Proof
+
+
+class Refusal(_Part):
+    """A variant that was asked for and not written, and why."""
+
+    runtime: Runtime
+    precision: Precision
+    mode: TemporalMode
+    reason: str = Field(min_length=1)
+
+
+class Golden(_Part):
+    """Inputs with the outputs of the PyTorch model, which a device runs again before it trusts a variant.
+
+    `inputs` is (N, T, H, W, 3) uint8 after resizing, in the colour order of the input; `logits` is
+    (N, K) and `heatmap` (N, K, T', H', W'), float32. All are `.npy` files without pickles.
+    """
+
+    inputs: FileEntry
+    logits: FileEntry
+    heatmap: FileEntry
+    tolerance: float = Field(gt=0, description="Bound on |difference|, relative to max(1, |expected|).")
+
+
+class Provenance(_Part):
+    """Where the model comes from."""
+
+    created: str = Field(description="ISO 8601, UTC.")
+    recipe: dict[str, JsonValue]
+    dataset: str = Field(description="SHA-256 over the names and sizes of the training files.")
+    split: dict[str, tuple[str, ...]] = Field(description="Groups of each part.")
+    seed: int
+    versions: dict[str, str]
+    metrics: dict[str, JsonValue]
+
+    @model_validator(mode="after")
+    def _created_is_iso(self) -> Provenance:
+        datetime.fromisoformat(self.created)
+        return self
+
+
+class Manifest(_Part):
+    """The contract between training and device."""
+
+    schema_version: Literal[1] = Field(description="This schema; other versions are refused.")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    task: Literal["classify", "anomaly"]
+    architecture: str = Field(min_length=1)
+    release: int = Field(ge=0, description="Rises with every release; a device never goes back.")
+    min_agent: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="Oldest agent that may run it.")
+    labels: tuple[Label, ...] = Field(min_length=1)
+    input: InputSpec
+    outputs: OutputSpec
+    decision: Decision
+    variants: tuple[Variant, ...] = Field(min_length=1)
+    refused: tuple[Refusal, ...] = ()
+    golden: Golden
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Manifest:
+        names = [label.name for label in self.labels]
+        if len(set(names)) != len(names):
+            raise ValueError(f"labels must differ, got {names}")
+        if {len(names), self.outputs.logits[0], self.outputs.heatmap[0]} != {len(names)}:
+            raise ValueError(
+                f"{len(names)} labels, but outputs for {self.outputs.logits[0]} (logits) "
+                f"and {self.outputs.heatmap[0]} (heatmap) classes"
+            )
+        variants = [variant.name for variant in self.variants]
+        if len(set(variants)) != len(variants):
+            raise ValueError(f"variants must have different names, got {variants}")
+        return self
+
+    def to_json(self) -> str:
+        """Return the manifest as indented JSON with a final newline."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read and validate the manifest of a bundle.
+
+    Args:
+        directory: the bundle.
+
+    Raises:
+        ManifestError: when there is no manifest, it is larger than 4 MiB, not JSON, of another schema
+            version, or does not follow the schema; the message names the file and every wrong key.
+    """
+    path = directory / MANIFEST_NAME
+    try:
+        if path.stat().st_size > _MAX_MANIFEST_BYTES:
+            raise ManifestError(f"{path} is larger than 4 MiB: this is no manifest")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(
+            f"{directory} is not a bundle: cannot read {path} ({error}); "
+            "give the directory that vedette-convert wrote"
+        ) from error
+    _refuse_other_schema(path, text)
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        raise ManifestError(f"{path}: {describe_errors(error, Manifest)}") from error
+
+
+def _refuse_other_schema(path: Path, text: str) -> None:
+    try:
+        data: Any = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"{path} is not JSON: {error}") from error
+    found = data.get("schema_version") if isinstance(data, dict) else None
+    if found != SCHEMA_VERSION:
+        raise ManifestError(
+            f"{path}: schema_version is {found!r}, this version of vedette reads {SCHEMA_VERSION}; "
+            "convert the run again with this version, or upgrade the agent"
+        )
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")

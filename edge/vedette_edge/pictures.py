@@ -1,0 +1,54 @@
+"""Pairs pictures with the events that name them, and keeps them as files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from pathlib import Path
+
+from vedette_edge.files import write_atomically
+from vedette_edge.topics import Event
+
+__all__ = ["Pairing", "file_name", "save_picture"]
+
+_KEPT = 64
+
+
+class Pairing:
+    """The latest pictures, by SHA-256: an event comes after its picture."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._pictures: OrderedDict[str, bytes] = OrderedDict()
+
+    def add(self, jpeg: bytes) -> str:
+        """Remember a picture; return its SHA-256."""
+        digest = hashlib.sha256(jpeg).hexdigest()
+        self._pictures[digest] = jpeg
+        self._pictures.move_to_end(digest)
+        if len(self._pictures) > _KEPT:
+            self._pictures.popitem(last=False)
+        return digest
+
+    def of(self, event: Event) -> bytes | None:
+        """Return the picture that an event names, if it has come."""
+        return None if event.picture is None else self._pictures.get(event.picture.sha256)
+
+
+def file_name(event: Event) -> str:
+    """Return `<camera>-<event id>-<label>.jpg`, with nothing in it that could leave a directory."""
+    name = "-".join((event.camera, event.id, event.label))
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name) + ".jpg"
+
+
+def save_picture(directory: Path, event: Event, jpeg: bytes) -> Path:
+    """Write an event's picture, in the place of an earlier one of the same event; return its path.
+
+    Raises:
+        OSError: when the disk refuses.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / file_name(event)
+    write_atomically(path, jpeg)
+    return path

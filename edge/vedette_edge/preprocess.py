@@ -1,0 +1,101 @@
+"""Frames to the network's input, exactly as the manifest's `InputSpec` says.
+
+Two steps, because the first is done once a frame and the second once a clip:
+`fit` makes a frame (H, W, 3) uint8 of the network's size and colour order; `to_tensor` stacks such
+frames into (1, 3, T, H, W) float32. `seen_region` says which part of the picture the network saw, so
+that a heatmap can be laid over the right place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from vedette_edge.manifest import InputSpec
+from vedette_edge.types import Box, FloatArray, Image
+
+__all__ = ["fit", "resize", "seen_region", "to_tensor"]
+
+
+def fit(image: Image, spec: InputSpec) -> Image:
+    """Return the part of a frame that the network sees, at its size and in its colour order.
+
+    Args:
+        image: (H, W, 3) uint8, BGR.
+        spec: the manifest's input; `spec.crop` chooses what is seen.
+
+    Returns:
+        (spec.height, spec.width, 3) uint8 in `spec.color` order.
+    """
+    if spec.crop == "letterbox":
+        fitted = _letterbox(image, spec)
+    else:
+        fitted = resize(_visible_part(image, spec), spec.height, spec.width)
+    return np.ascontiguousarray(fitted[:, :, ::-1]) if spec.color == "rgb" else fitted
+
+
+def to_tensor(frames: Sequence[Image], spec: InputSpec) -> FloatArray:
+    """Return fitted frames as the network's input.
+
+    Args:
+        frames: `spec.frames` pictures from `fit`, oldest first.
+        spec: the manifest's input.
+
+    Returns:
+        (1, 3, T, H, W) float32: `(v / 255 - mean) / std` per channel.
+
+    Raises:
+        ValueError: when the number of frames or a picture's shape is not the spec's.
+    """
+    stack = np.stack(frames)
+    expected = (spec.frames, spec.height, spec.width, 3)
+    if stack.shape != expected or stack.dtype != np.uint8:
+        raise ValueError(f"expected {expected} uint8, got {stack.shape} {stack.dtype}")
+    mean = np.asarray(spec.mean, dtype=np.float32)
+    std = np.asarray(spec.std, dtype=np.float32)
+    scaled = (stack.astype(np.float32) / np.float32(255.0) - mean) / std
+    return np.ascontiguousarray(scaled.transpose(3, 0, 1, 2)[np.newaxis], dtype=np.float32)
+
+
+def resize(image: Image, height: int, width: int) -> Image:
+    """Resize by area when shrinking, bilinearly when growing; (H, W, 3) uint8 in any channel order."""
+    shrinking = height * width < image.shape[0] * image.shape[1]
+    method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
+
+
+def seen_region(width: int, height: int, spec: InputSpec) -> Box:
+    """Return the part of a `width` x `height` picture that the network's input covers.
+
+    For `letterbox` the box is larger than the picture: its bars lie outside.
+    """
+    if spec.crop == "stretch":
+        return Box(0.0, 0.0, 1.0, 1.0)
+    aspect, wanted = width / height, spec.width / spec.height
+    wider = aspect > wanted
+    if spec.crop == "center":
+        w, h = (wanted / aspect, 1.0) if wider else (1.0, aspect / wanted)
+    else:
+        w, h = (1.0, aspect / wanted) if wider else (wanted / aspect, 1.0)
+    return Box((1 - w) / 2, (1 - h) / 2, w, h)
+
+
+def _visible_part(image: Image, spec: InputSpec) -> Image:
+    height, width = image.shape[:2]
+    region = seen_region(width, height, spec)
+    left, top = round(region.x * width), round(region.y * height)
+    return image[top : height - top, left : width - left]
+
+
+def _letterbox(image: Image, spec: InputSpec) -> Image:
+    factor = min(spec.height / image.shape[0], spec.width / image.shape[1])
+    height = max(1, round(image.shape[0] * factor))
+    width = max(1, round(image.shape[1] * factor))
+    order = spec.mean if spec.color == "bgr" else spec.mean[::-1]
+    canvas = np.empty((spec.height, spec.width, 3), dtype=np.uint8)
+    canvas[:] = [round(255 * value) for value in order]
+    top, left = (spec.height - height) // 2, (spec.width - width) // 2
+    canvas[top : top + height, left : left + width] = resize(image, height, width)
+    return canvas

@@ -1,0 +1,237 @@
+"""One connection to a broker, by paho-mqtt. Its callbacks only put what happened into a queue.
+
+paho runs callbacks in its own thread, and an exception in one can end that thread: so they hold no logic.
+Whoever owns the connection reads the queue. Nothing is resumed: a lost `Wire` is thrown away, and what was
+not acknowledged is sent again by the next one.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from vedette_edge.errors import BrokerError, ConfigError
+from vedette_edge.publish.base import Message
+
+__all__ = ["Acknowledged", "Broker", "Closed", "Opened", "Received", "Tls", "Wire", "WireEvent"]
+
+Protocol: TypeAlias = Literal["5", "3.1.1"]
+_VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+_CONNECT_TIMEOUT = 5.0  # seconds
+_FAILURE = 128  # reason codes from here on are failures (MQTT 5, section 2.4)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS to the broker; files are PEM."""
+
+    ca_file: Path
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where a broker is, and how to speak to it."""
+
+    host: str
+    port: int
+    protocol: Protocol = "5"
+    username: str | None = None
+    password_file: Path | None = None
+    tls: Tls | None = None
+    keepalive: int = 30
+
+    def __str__(self) -> str:
+        """Return host and port; never a credential."""
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The broker accepted the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The connection was refused or is gone; `reason` says why, and what to do."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The broker answered for the message that `send` numbered; `failure` is "" when it took it."""
+
+    number: int
+    failure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message of a topic that was subscribed to."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+WireEvent: TypeAlias = Opened | Closed | Acknowledged | Received
+
+
+class Wire:
+    """A connection that is used once."""
+
+    def __init__(self, broker: Broker, client_id: str, will: Message | None = None) -> None:
+        """Prepare; nothing is sent before `open`.
+
+        Args:
+            broker: where to connect.
+            client_id: names this client to the broker; "" lets the broker choose.
+            will: what the broker says for us when we are gone without a farewell.
+
+        Raises:
+            ConfigError: when the password or a TLS file cannot be used.
+        """
+        self.happened: queue.SimpleQueue[WireEvent | None] = queue.SimpleQueue()
+        self._broker = broker
+        self._answered = False
+        version5 = broker.protocol == "5"
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=None if version5 else True,
+            protocol=_VERSIONS[broker.protocol],
+            reconnect_on_failure=False,
+        )
+        self._client.connect_timeout = _CONNECT_TIMEOUT
+        if will is not None:
+            self._client.will_set(
+                will.topic,
+                will.payload,
+                will.qos,
+                will.retain,
+                self._properties(will, PacketTypes.WILLMESSAGE),
+            )
+        _set_credentials(self._client, broker)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_publish = self._on_publish
+        self._client.on_message = self._on_message
+
+    def open(self) -> None:
+        """Connect, and start paho's thread; then `happened` tells `Opened` or `Closed`.
+
+        Raises:
+            BrokerError: when nothing answers there.
+        """
+        try:
+            self._client.connect(self._broker.host, self._broker.port, keepalive=self._broker.keepalive)
+        except ssl.SSLError as error:
+            raise BrokerError(
+                f"no TLS connection to the MQTT broker at {self._broker} ({error}); check mqtt.tls.ca_file, "
+                "the broker's certificate, and that this port speaks TLS"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise BrokerError(f"cannot reach the MQTT broker at {self._broker} ({_text(error)})") from error
+        self._client.loop_start()
+
+    def send(self, message: Message) -> int:
+        """Send a message; its `Acknowledged` will carry the number that is returned."""
+        properties = self._properties(message, PacketTypes.PUBLISH)
+        return self._client.publish(
+            message.topic, message.payload, message.qos, message.retain, properties
+        ).mid
+
+    def subscribe(self, *filters: str) -> None:
+        """Ask for the topics that match, at QoS 1."""
+        self._client.subscribe([(one, 1) for one in filters])
+
+    def close(self) -> None:
+        """Say farewell, so that the will is not sent, and end paho's thread."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _properties(self, message: Message, packet: int) -> Properties | None:
+        if self._broker.protocol != "5":
+            return None
+        properties: Any = Properties(packet)  # type: ignore[no-untyped-call]  # paho's own
+        properties.ContentType = message.content_type
+        if message.properties:
+            properties.UserProperty = list(message.properties)
+        return properties  # type: ignore[no-any-return]  # paho sets properties by attribute, untyped
+
+    def _on_connect(
+        self, _client: object, _data: object, _flags: object, code: ReasonCode, _properties: object
+    ) -> None:
+        self._answered = True
+        self.happened.put(Closed(_refusal(self._broker, str(code))) if code.is_failure else Opened())
+
+    def _on_disconnect(
+        self, _client: object, _data: object, _flags: object, code: ReasonCode, _properties: object
+    ) -> None:
+        if self._answered:
+            reason = f"the connection to the MQTT broker at {self._broker} is gone ({code})"
+        else:
+            reason = _refusal(self._broker, "closed without an answer")
+        self.happened.put(Closed(reason))
+
+    def _on_publish(
+        self, _client: object, _data: object, number: int, code: ReasonCode, _properties: object
+    ) -> None:
+        self.happened.put(Acknowledged(number, str(code) if code.value >= _FAILURE else ""))
+
+    def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        self.happened.put(Received(message.topic, bytes(message.payload), message.retain))
+
+
+def _set_credentials(client: paho.Client, broker: Broker) -> None:
+    try:
+        if broker.username is not None:
+            lines = (
+                broker.password_file.read_text(encoding="utf-8").splitlines() if broker.password_file else []
+            )
+            client.username_pw_set(broker.username, lines[0] if lines else None)
+        if broker.tls is not None:
+            tls = broker.tls
+            client.tls_set(str(tls.ca_file), _name(tls.cert_file), _name(tls.key_file))
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise ConfigError(
+            f"mqtt: cannot use the password_file or the tls files ({_text(error)}); "
+            "check that they exist, may be read by this user, and belong together"
+        ) from error
+
+
+def _name(file: Path | None) -> str | None:
+    return None if file is None else str(file)
+
+
+def _refusal(broker: Broker, code: str) -> str:
+    lower = code.lower()
+    if "password" in lower or "authori" in lower:
+        advice = "check mqtt.username and mqtt.password_file, and the broker's access list"
+    elif broker.protocol == "5" and ("protocol" in lower or "without an answer" in lower):
+        advice = 'if it does not speak MQTT 5, set mqtt.protocol: "3.1.1"'
+    elif broker.tls is None and "without an answer" in lower:
+        advice = "if this port speaks TLS, give mqtt.tls"
+    else:
+        advice = "see the broker's log"
+    return f"the MQTT broker at {broker} refuses this client ({code}): {advice}"
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, socket.gaierror):
+        return "its name cannot be resolved"
+    strerror = getattr(error, "strerror", None)
+    name = getattr(error, "filename", None)
+    return f"{name}: {strerror}" if name and strerror else str(strerror or error)

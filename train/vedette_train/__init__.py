@@ -1,0 +1,1 @@
+"""Vedette on the workstation: training, compression and evaluation of the models that the devices run."""

@@ -1,0 +1,1 @@
+"""Data for training: where clips come from, how they are split, sampled and prepared."""

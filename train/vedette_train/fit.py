@@ -1,0 +1,221 @@
+"""Trains a recipe into a run, read top to bottom: data, network, loop, weights, report.
+
+A run that was interrupted goes on with `resume=True`, from its last finished epoch.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from vedette_edge.errors import ConfigError, UsageError
+from vedette_train.classifier import ClipClassifier
+from vedette_train.console import log, progress
+from vedette_train.data.augment import clip_augmentation
+from vedette_train.data.clips import TrainClips, ValClips
+from vedette_train.data.folder import Video, fingerprint
+from vedette_train.data.frames import cache_directory
+from vedette_train.data.parts import Parts, load_parts
+from vedette_train.evaluate import evaluate_run, write_report
+from vedette_train.history import EpochReport, read_history
+from vedette_train.memory import keep_freed_memory
+from vedette_train.models.inflate import inflate, load_imagenet_weights
+from vedette_train.plots import plot_curves
+from vedette_train.recipe import Recipe
+from vedette_train.runs import (
+    Run,
+    RunInfo,
+    Sample,
+    build_network,
+    library_versions,
+    open_run,
+    read_recipe,
+    save_start,
+    save_weights,
+)
+
+__all__ = ["fit"]
+
+_CHECKPOINTS = "checkpoints"
+
+
+def fit(recipe: Recipe, data: Path, out: Path, *, resume: bool = False, cache: Path | None = None) -> Run:
+    """Train a recipe.
+
+    Args:
+        recipe: what to train.
+        data: folder of classes.
+        out: the run's folder; must be new or empty unless `resume`.
+        resume: go on from the last checkpoint of `out`.
+        cache: folder for decoded frames; by default the user's cache.
+
+    Returns:
+        The finished run, its report written.
+
+    Raises:
+        UsageError: when `out` is not empty and `resume` is False, or the other way round.
+        ConfigError: when a resumed run was started with another recipe; the differences are listed.
+        DataError: when the dataset cannot be used, or the loss is not finite.
+    """
+    keep_freed_memory()
+    _check_out(recipe, out, resume)
+    L.seed_everything(recipe.seed, workers=True, verbose=False)
+    cache = cache or cache_directory()
+    parts = load_parts(recipe, data, cache)
+    save_start(out, recipe, _info(parts, data))
+    classifier = _classifier(recipe, parts)
+    trainer = _trainer(recipe, out)
+    _run_loop(trainer, classifier, _loaders(recipe, parts, cache), out if resume else None)
+    save_weights(out, _kept_weights(recipe, trainer, classifier))
+    plot_curves(read_history(out), out / "curves.png")
+    run = open_run(out)
+    with progress("evaluate") as on_progress:
+        predictions = evaluate_run(run, data, on_progress)
+    write_report(out, run.info.labels, predictions, run.split_name)
+    return run
+
+
+def _check_out(recipe: Recipe, out: Path, resume: bool) -> None:
+    started = out.is_dir() and any(out.iterdir())
+    if started and not resume:
+        raise UsageError(f"{out} is not empty; add --resume to go on with it, or choose another --out")
+    if resume and not started:
+        raise UsageError(f"{out} holds no run to resume; leave --resume out to start one")
+    if started:
+        _refuse_other_recipe(recipe, read_recipe(out), out)
+
+
+def _refuse_other_recipe(wanted: Recipe, found: Recipe, out: Path) -> None:
+    before, after = _flat(found.model_dump(mode="json")), _flat(wanted.model_dump(mode="json"))
+    changed = [f"{key}: {before[key]} there, {after[key]} now" for key in before if before[key] != after[key]]
+    if changed:
+        raise ConfigError(
+            f"{out} was started with another recipe ({'; '.join(changed)}); resume with that one"
+        )
+
+
+def _flat(data: dict[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _info(parts: Parts, data: Path) -> RunInfo:
+    labels = parts.folder.labels
+
+    def samples(videos: Sequence[Video]) -> tuple[Sample, ...]:
+        return tuple(Sample(name=v.name, label=labels[v.label], group=v.group or v.name) for v in videos)
+
+    return RunInfo(
+        labels=labels,
+        data_root=str(data.resolve()),
+        dataset=fingerprint(parts.folder),
+        train=samples(parts.train),
+        val=samples(parts.val),
+        unreadable={item.video.name: item.reason for item in parts.unreadable},
+        versions=library_versions(),
+    )
+
+
+def _classifier(recipe: Recipe, parts: Parts) -> ClipClassifier:
+    labels = len(parts.folder.labels)
+    network = build_network(recipe, labels)
+    if recipe.init.weights:
+        inflate(network, load_imagenet_weights(recipe.init.weights))
+    return ClipClassifier(
+        network,
+        labels,
+        recipe.train,
+        class_weights=_class_weights(parts.train, labels) if recipe.train.balance else None,
+        freeze_batchnorm=recipe.init.freeze_batchnorm,
+    )
+
+
+def _class_weights(videos: Sequence[Video], labels: int) -> Tensor:
+    """Return n / (K * n_k) for each class k; 0 for a class without videos."""
+    counts = torch.bincount(torch.tensor([video.label for video in videos]), minlength=labels)
+    return (counts > 0) * len(videos) / (labels * counts.clamp(min=1).float())
+
+
+def _loaders(recipe: Recipe, parts: Parts, cache: Path) -> tuple[DataLoader[object], DataLoader[object]]:
+    settings, spec = recipe.train, recipe.data.input
+    train = TrainClips(
+        parts.train,
+        spec,
+        cache,
+        clip_augmentation(spec, recipe.augment),
+        clips_per_video=recipe.data.clips_per_video,
+    )
+    common = {
+        "batch_size": settings.batch_size,
+        "num_workers": settings.workers,
+        "persistent_workers": settings.workers > 0,
+        "pin_memory": torch.cuda.is_available(),
+    }
+    # Batch norm cannot learn from a last batch of one clip.
+    drop_last = len(train) > settings.batch_size
+    return (
+        DataLoader(train, shuffle=True, drop_last=drop_last, **common),  # type: ignore[arg-type]
+        DataLoader(ValClips(parts.val, spec, cache), **common),  # type: ignore[arg-type]
+    )
+
+
+def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
+    callbacks: list[Callback] = [
+        EpochReport(out),
+        ModelCheckpoint(
+            out / _CHECKPOINTS, "best", monitor="val_loss", save_last=True, enable_version_counter=False
+        ),
+    ]
+    if recipe.train.patience:
+        callbacks.append(EarlyStopping("val_loss", patience=recipe.train.patience))
+    return L.Trainer(
+        max_epochs=recipe.train.epochs,
+        precision=recipe.train.precision,
+        devices=1,
+        logger=TensorBoardLogger(out, name="", version="tensorboard"),
+        callbacks=callbacks,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        log_every_n_steps=1,
+    )
+
+
+def _run_loop(
+    trainer: L.Trainer,
+    classifier: ClipClassifier,
+    loaders: tuple[DataLoader[object], DataLoader[object]],
+    resumed: Path | None,
+) -> None:
+    checkpoint = resumed / _CHECKPOINTS / "last.ckpt" if resumed else None
+    if checkpoint and not checkpoint.is_file():
+        log("no epoch was finished before: starting from the first", style="yellow")
+        checkpoint = None
+    with warnings.catch_warnings():
+        # Loading from kept frames takes little; train.workers raises it where it pays.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        trainer.fit(classifier, *loaders, ckpt_path=str(checkpoint) if checkpoint else None)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+def _kept_weights(recipe: Recipe, trainer: L.Trainer, classifier: ClipClassifier) -> nn.Module:
+    """Return the network as the recipe wants it kept: after the last epoch, or after the best."""
+    if recipe.train.keep == "best":
+        callback = trainer.checkpoint_callback
+        assert isinstance(callback, ModelCheckpoint)
+        state = torch.load(callback.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
+        classifier.load_state_dict(state)
+    return classifier.network

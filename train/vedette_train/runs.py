@@ -1,0 +1,164 @@
+"""A run: the folder that one training leaves behind, and everything later steps need of it.
+
+RUN/
+├── recipe.yaml        the recipe, every default written out
+├── run.json           labels, dataset fingerprint, split, unreadable videos, versions
+├── model.pt           the weights that the recipe says to keep
+├── history.csv        one row an epoch            curves.png
+├── metrics.json       figures with 95 % intervals  confusion.png   predictions.csv
+├── checkpoints/       last.ckpt and best.ckpt, for --resume
+└── tensorboard/
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor, nn
+
+from vedette_edge.errors import DataError
+from vedette_edge.files import write_atomically
+from vedette_edge.validation import describe_errors
+from vedette_train.models import create_model
+from vedette_train.recipe import Recipe, recipe_from_dict
+
+__all__ = ["Run", "RunInfo", "Sample", "library_versions", "open_run", "save_weights"]
+
+RECIPE_FILE = "recipe.yaml"
+INFO_FILE = "run.json"
+MODEL_FILE = "model.pt"
+METRICS_FILE = "metrics.json"
+PREDICTIONS_FILE = "predictions.csv"
+_LIBRARIES = ("vedette", "torch", "torchvision", "lightning", "numpy", "opencv-python")
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sample(_Value):
+    """One video of a split."""
+
+    name: str
+    label: str
+    group: str
+
+
+class RunInfo(_Value):
+    """What `run.json` holds."""
+
+    schema_version: int = 1
+    labels: tuple[str, ...]
+    data_root: str
+    dataset: str
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    unreadable: dict[str, str]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run."""
+
+    directory: Path
+    recipe: Recipe
+    info: RunInfo
+
+    @property
+    def split_name(self) -> str:
+        """What the validation part is, for a reader."""
+        data = self.recipe.data
+        return f"fold {data.fold} of {data.folds} by group, seed {self.recipe.seed}"
+
+    def network(self) -> nn.Module:
+        """Build the network with the run's weights, in evaluation mode, on the CPU.
+
+        Raises:
+            DataError: when the weights are missing, damaged, of another network, or not all finite.
+        """
+        path = self.directory / MODEL_FILE
+        network = build_network(self.recipe, len(self.info.labels))
+        try:
+            state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+            network.load_state_dict(state)
+        except Exception as error:  # torch.load raises what its unpickler meets
+            raise DataError(f"{path}: cannot load the weights of this run ({error})") from error
+        broken = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
+        if broken:
+            raise DataError(
+                f"{path}: {len(broken)} tensors hold NaN or infinity, first {broken[0]}; train again"
+            )
+        return network.eval()
+
+
+def build_network(recipe: Recipe, num_classes: int) -> nn.Module:
+    """Build the recipe's network with random weights."""
+    settings = recipe.model
+    return create_model(
+        settings.name,
+        num_classes=num_classes,
+        width_mult=settings.width_mult,
+        mode=settings.mode,
+        dropout=settings.dropout,
+    )
+
+
+def open_run(directory: Path) -> Run:
+    """Read a finished run.
+
+    Raises:
+        DataError: when the folder is no run, or the run did not finish.
+    """
+    if not (directory / INFO_FILE).is_file():
+        raise DataError(
+            f"{directory} is not a run: it has no {INFO_FILE}; give the --out of vedette-train fit"
+        )
+    if not (directory / MODEL_FILE).is_file():
+        raise DataError(f"{directory} has no {MODEL_FILE}: its training did not finish; go on with --resume")
+    try:
+        info = RunInfo.model_validate_json((directory / INFO_FILE).read_bytes())
+    except ValidationError as error:
+        raise DataError(f"{directory / INFO_FILE}: {describe_errors(error, RunInfo)}") from error
+    return Run(directory, read_recipe(directory), info)
+
+
+def read_recipe(directory: Path) -> Recipe:
+    """Read the recipe that a run was started with.
+
+    Raises:
+        DataError: when it is missing or unreadable.
+    """
+    path = directory / RECIPE_FILE
+    try:
+        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    return recipe_from_dict(data, str(path))
+
+
+def save_weights(directory: Path, network: nn.Module) -> None:
+    """Write the network's weights as `model.pt`."""
+    state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(directory / MODEL_FILE, buffer.getvalue())
+
+
+def save_start(directory: Path, recipe: Recipe, info: RunInfo) -> None:
+    """Write what is known before training: recipe and run.json."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomically(directory / RECIPE_FILE, recipe.to_yaml().encode())
+    write_atomically(directory / INFO_FILE, (info.model_dump_json(indent=2) + "\n").encode())
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that shape a run's result."""
+    return {name: version(name) for name in _LIBRARIES}
