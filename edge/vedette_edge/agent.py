@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 import logging
+import re
 import secrets
 import signal
 import time
@@ -31,7 +32,7 @@ from vedette_edge.config import (
     check_cameras,
     decision_for,
 )
-from vedette_edge.errors import BrokerError, BundleError, ConfigError, VideoError
+from vedette_edge.errors import BrokerError, BundleError, ConfigError, DataError, VideoError
 from vedette_edge.events import JPEG, EventWriter, PictureStyle
 from vedette_edge.health import Notifier, Watchdog
 from vedette_edge.ids import new_ulid
@@ -306,7 +307,7 @@ def _load_model(config: AgentConfig) -> Model:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(".")[:3])
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
 
 
 def _archive(directory: Path, messages: Sequence[Message]) -> None:
@@ -339,10 +340,14 @@ def _score_log(path: Path, model: Model) -> Iterator[Callable[[str, Window], Non
                 name: round(float(value), 6) for name, value in zip(names, window.probabilities, strict=True)
             },
         }
-        file.write(json.dumps(line) + "\n")
+        try:
+            file.write(json.dumps(line).encode() + b"\n")
+        except OSError as error:
+            raise DataError(f"{path}: cannot write the scores ({error.strerror})") from error
 
     try:
-        file = path.open("w", encoding="utf-8", buffering=1)
+        # Unbuffered: each line is there as soon as its window was judged, for `tail -f`.
+        file = path.open("wb", buffering=0)
     except OSError as error:
         raise ConfigError(f"{path}: cannot write the scores there ({error.strerror})") from error
     with file:

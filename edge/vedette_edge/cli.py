@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from vedette_edge import __version__
 from vedette_edge.agent import choose_variant, run_agent
 from vedette_edge.broker import parse_address
@@ -15,7 +17,7 @@ from vedette_edge.bundle import open_bundle
 from vedette_edge.config import check_cameras, load_config
 from vedette_edge.logs import configure_logs
 from vedette_edge.publish.wire import Broker
-from vedette_edge.topics import Topics
+from vedette_edge.topics import Identifier, Topics
 from vedette_edge.watch import Ending, Reader, Record, watch
 
 __all__ = ["run_command"]
@@ -90,8 +92,8 @@ def _add_watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--broker", default=_DEFAULT_BROKER, metavar="HOST:PORT", help="default: %(default)s")
     parser.add_argument("--protocol", choices=("5", "3.1.1"), default="3.1.1", help="default: %(default)s")
-    parser.add_argument("--site", default="+", help="only this site")
-    parser.add_argument("--node", default="+", help="only this node")
+    parser.add_argument("--site", default="+", type=_topic_part, help="only this site")
+    parser.add_argument("--node", default="+", type=_topic_part, help="only this node")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--save", type=Path, metavar="DIR", help="keep the pictures there")
     parser.add_argument(
@@ -102,6 +104,14 @@ def _add_watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--until-disconnect", action="store_true", help="end when a node says goodbye")
     parser.add_argument("--timeout", type=float, metavar="S", help="end after S seconds in any case")
     parser.set_defaults(command=_watch)
+
+
+def _topic_part(text: str) -> str:
+    """Refuse what would make another topic than one of ours."""
+    try:
+        return text if text == "+" else TypeAdapter(Identifier).validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not of a-z, 0-9 and hyphens") from None
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -216,8 +216,9 @@ def draw_banner(image: Image, title: str, detail: str) -> None:
 def _write(image: Image, text: str, origin: tuple[int, int], line: int, room: int) -> None:
     font, thickness = cv2.FONT_HERSHEY_SIMPLEX, 1 + line // 14
     plain = text.encode("ascii", "replace").decode()
-    (width, height), _ = cv2.getTextSize(plain, font, 1.0, thickness)
-    scale = min(0.72 * line / height, room / width)
+    (_, tall), _ = cv2.getTextSize("H", font, 1.0, thickness)
+    (width, _), _ = cv2.getTextSize(plain, font, 1.0, thickness)
+    scale = min(0.72 * line / tall, room / max(1, width))
     cv2.putText(image, plain, origin, font, scale, (255, 255, 255), thickness, cv2.LINE_AA)
 
 

@@ -28,9 +28,9 @@ def class_map(heatmap: FloatArray, label: int) -> FloatArray:
         (H, W) float32, 0 where nothing speaks for the class, 1 at the strongest place; all zero
         where no place does.
     """
-    evidence = np.maximum(heatmap[label].mean(axis=0), 0.0)
+    evidence: FloatArray = np.maximum(heatmap[label].mean(axis=0), 0.0, dtype=np.float32)
     top = float(evidence.max())
-    return (evidence / top if top > 0 else evidence).astype(np.float32)
+    return evidence / np.float32(top) if top > 0 else evidence
 
 
 def peak(evidence: FloatArray, region: Box) -> tuple[float, float]:

@@ -77,16 +77,17 @@ class Reader:
         """Return what a message says: nothing for a duplicate, or for a picture that waits for its event.
 
         Raises:
-            OSError: when a picture cannot be saved.
+            DataError: when a picture cannot be saved.
         """
         kind = topic.rpartition("/")[2]
         if kind == "heatmap":
             return self._read_picture(topic, payload)
+        if kind == "events":
+            return self._read_event(topic, payload)
         try:
-            return self._read_event(topic, payload) if kind == "events" else [_state(topic, payload)]
-        except (DataError, ValueError) as error:
-            text = f"{topic}: not understood: {error}"
-            return [Record("noise", text, {"topic": topic, "error": str(error)})]
+            return [_state(topic, payload)]
+        except ValueError as error:
+            return [_noise(topic, error)]
 
     def rest(self) -> list[Record]:
         """Return the pictures whose events never came."""
@@ -102,7 +103,10 @@ class Reader:
         return []
 
     def _read_event(self, topic: str, payload: bytes) -> list[Record]:
-        event = parse_event(payload)
+        try:
+            event = parse_event(payload)
+        except DataError as error:
+            return [_noise(topic, error)]
         if (event.id, event.seq) in self._seen:
             return []
         self._seen[event.id, event.seq] = None
@@ -117,7 +121,10 @@ class Reader:
         waiting = self._waiting.pop(event.picture.sha256, None)
         if waiting is None:  # an `end` names a picture that was saved with an earlier message
             return []
-        path = save_picture(self.save, event, jpeg)
+        try:
+            path = save_picture(self.save, event, jpeg)
+        except OSError as error:
+            raise DataError(f"cannot save pictures in {self.save}: {error.strerror}") from error
         return [_picture(waiting[0], event.picture.sha256, waiting[1], path)]
 
 
@@ -149,8 +156,6 @@ def watch(
         wire.subscribe(topics.state, topics.heatmap("+"), topics.events("+"))
         for record in _records(wire, reader, ending):
             show(record)
-    except OSError as error:
-        raise DataError(f"cannot save pictures in {reader.save}: {error.strerror}") from error
     finally:
         wire.close()
 
@@ -241,6 +246,10 @@ def _state(topic: str, payload: bytes) -> Record:
     site, node = topic.split("/")[2:4]
     clock = datetime.fromtimestamp(state.ts).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     return Record("state", f"{clock}  node   {site}/{node}  {state.state}", _raw(topic, payload))
+
+
+def _noise(topic: str, error: Exception) -> Record:
+    return Record("noise", f"{topic}: not understood: {error}", {"topic": topic, "error": str(error)})
 
 
 def _raw(topic: str, payload: bytes) -> dict[str, Any]:

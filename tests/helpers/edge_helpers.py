@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import hashlib
 import json
 import os
@@ -270,7 +271,9 @@ def wait_until(condition, seconds: float = 10.0, what: str = "the condition") ->
 def mosquitto(directory: Path, port: int, extra: str = "allow_anonymous true"):
     """Run Mosquitto on a loopback port."""
     config = directory / f"mosquitto-{port}.conf"
-    config.write_text(f"listener {port} 127.0.0.1\n{extra}\nlog_dest stderr\n")
+    # Started by root, Mosquitto would become a user that cannot read the files of a test.
+    user = getpass.getuser()
+    config.write_text(f"user {user}\nlistener {port} 127.0.0.1\n{extra}\nlog_dest stderr\n")
     with (directory / f"mosquitto-{port}.log").open("wb") as log:
         process = subprocess.Popen([str(MOSQUITTO), "-c", str(config)], stderr=log, stdout=log)
     try:

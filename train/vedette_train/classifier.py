@@ -42,9 +42,8 @@ class ClipClassifier(L.LightningModule):
         self.settings = settings
         self.freeze_batchnorm = freeze_batchnorm
         self.loss = nn.CrossEntropyLoss(class_weights, label_smoothing=settings.label_smoothing)
-        self.accuracies = nn.ModuleDict(
-            {part: MulticlassAccuracy(num_classes, average="micro") for part in ("train_", "val_")}
-        )
+        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
+        self.val_accuracy = MulticlassAccuracy(num_classes, average="micro")
 
     def train(self, mode: bool = True) -> ClipClassifier:
         """Switch to training mode; frozen batch norm keeps its running statistics."""
@@ -61,7 +60,7 @@ class ClipClassifier(L.LightningModule):
         Raises:
             DataError: when the loss is not finite, with the number of the batch.
         """
-        loss = self._measure(batch, "train")
+        loss = self._measure(batch, "train", self.train_accuracy)
         if not torch.isfinite(loss):
             raise DataError(
                 f"the loss is {loss.item()} at batch {batch_idx} of epoch {self.current_epoch}; lower "
@@ -71,13 +70,12 @@ class ClipClassifier(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Log the loss and accuracy of a batch."""
-        self._measure(batch, "val")
+        self._measure(batch, "val", self.val_accuracy)
 
-    def _measure(self, batch: Batch, part: str) -> Tensor:
+    def _measure(self, batch: Batch, part: str, metric: MulticlassAccuracy) -> Tensor:
         clips, labels = batch
         logits = self.network(clips)
         loss: Tensor = self.loss(logits, labels)
-        metric = self.accuracies[f"{part}_"]
         metric(logits, labels)
         options: dict[str, Any] = {"on_step": False, "on_epoch": True, "prog_bar": True}
         self.log(f"{part}_loss", loss, batch_size=len(labels), **options)

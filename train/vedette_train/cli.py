@@ -31,13 +31,19 @@ SetOption = Annotated[
 ]
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"vedette-train {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(epilog="Example:  vedette-train fit demo --data out/data --out runs/demo")
@@ -123,6 +129,7 @@ def synth(
                 clips_per_class=clips,
                 seconds=seconds,
                 seed=seed,
+                fps=fps,
                 workers=workers,
                 on_progress=on_progress,
             )

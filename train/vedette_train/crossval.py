@@ -12,7 +12,7 @@ from vedette_train.console import log
 from vedette_train.evaluate import Prediction, read_predictions, write_report
 from vedette_train.fit import fit
 from vedette_train.recipe import Recipe
-from vedette_train.runs import METRICS_FILE, PREDICTIONS_FILE, open_run
+from vedette_train.runs import METRICS_FILE, PREDICTIONS_FILE, open_run, refuse_other_recipe
 
 __all__ = ["cross_validate"]
 
@@ -40,8 +40,11 @@ def cross_validate(recipe: Recipe, data: Path, out: Path, *, cache: Path | None 
         log(f"fold {fold + 1} of {recipe.data.folds}", style="bold")
         settings = recipe.data.model_copy(update={"fold": fold})
         of_fold = recipe.model_copy(update={"data": settings})
-        if not (directory / METRICS_FILE).is_file():
-            fit(of_fold, data, directory, resume=directory.exists(), cache=cache)
+        if (directory / METRICS_FILE).is_file():
+            refuse_other_recipe(of_fold, directory)
+        else:
+            started = directory.is_dir() and any(directory.iterdir())
+            fit(of_fold, data, directory, resume=started, cache=cache)
         labels = open_run(directory).info.labels
         predictions += read_predictions(directory / PREDICTIONS_FILE)
     split = f"{recipe.data.folds} folds by group, pooled, seed {recipe.seed}"

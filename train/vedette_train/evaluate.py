@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from vedette_edge.errors import DataError
@@ -30,9 +31,10 @@ from vedette_train.runs import METRICS_FILE, PREDICTIONS_FILE, Run, Sample
 
 __all__ = [
     "Prediction",
+    "dataset_root",
     "evaluate_run",
     "read_predictions",
-    "video_tensors",
+    "video_windows",
     "window_probabilities",
     "write_report",
 ]
@@ -49,15 +51,23 @@ class Prediction:
     probability: float
 
 
-def video_tensors(path: Path, spec: InputSpec, decision: Decision) -> FloatArray:
-    """Return all windows of a video as the network's input: (N, 3, T, H, W) float32.
+def video_windows(path: Path, spec: InputSpec, hop: int) -> NDArray[np.uint8]:
+    """Return all windows of a video, fitted to the network's input.
+
+    Args:
+        path: the video.
+        spec: the network's input.
+        hop: sampled frames from one window to the next.
+
+    Returns:
+        (N, T, H, W, 3) uint8; at least one window, a short video's last frame repeated.
 
     Raises:
         VideoError: when the video cannot be read.
     """
     stream = ((frame.time, fit(frame.image, spec)) for frame in read_frames(path))
-    clips = sample_clips(stream, frames=spec.frames, hop=decision.hop, fps=spec.fps)
-    return np.concatenate([to_tensor(clip.items, spec) for clip in clips])
+    clips = sample_clips(stream, frames=spec.frames, hop=hop, fps=spec.fps)
+    return np.stack([np.stack(clip.items) for clip in clips])
 
 
 def window_probabilities(network: nn.Module, path: Path, spec: InputSpec, decision: Decision) -> FloatArray:
@@ -67,12 +77,26 @@ def window_probabilities(network: nn.Module, path: Path, spec: InputSpec, decisi
         VideoError: when the video cannot be read.
     """
     device = next(network.parameters()).device
+    windows = video_windows(path, spec, decision.hop)
+    tensor = torch.from_numpy(np.concatenate([to_tensor(list(window), spec) for window in windows]))
     rows = []
     with torch.inference_mode():
-        for batch in torch.from_numpy(video_tensors(path, spec, decision)).split(_BATCH):
+        for batch in torch.split(tensor, _BATCH):
             logits = network(batch.to(device)).float() / decision.temperature
             rows.append(torch.softmax(logits, dim=1).cpu())
     return torch.cat(rows).numpy()
+
+
+def dataset_root(run: Run, data: Path | None) -> Path:
+    """Return the folder of a run's dataset: `data`, or where it was when the run was trained.
+
+    Raises:
+        DataError: when the folder is not there.
+    """
+    root = data or Path(run.info.data_root)
+    if not root.is_dir():
+        raise DataError(f"{root}: the run's dataset is not there; say where it is with --data DIR")
+    return root
 
 
 def evaluate_run(
@@ -88,9 +112,7 @@ def evaluate_run(
     Raises:
         DataError: when a video of the split is missing or cannot be read.
     """
-    root = data or Path(run.info.data_root)
-    if not root.is_dir():
-        raise DataError(f"{root}: the run's dataset is not there; say where it is with --data DIR")
+    root = dataset_root(run, data)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = run.network().to(device)
     predictions = []

@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from vedette_edge.errors import ConfigError, UsageError
+from vedette_edge.errors import UsageError
 from vedette_train.classifier import ClipClassifier
 from vedette_train.console import log, progress
 from vedette_train.data.augment import clip_augmentation
@@ -39,7 +39,8 @@ from vedette_train.runs import (
     build_network,
     library_versions,
     open_run,
-    read_recipe,
+    refuse_other_data,
+    refuse_other_recipe,
     save_start,
     save_weights,
 )
@@ -65,18 +66,21 @@ def fit(recipe: Recipe, data: Path, out: Path, *, resume: bool = False, cache: P
     Raises:
         UsageError: when `out` is not empty and `resume` is False, or the other way round.
         ConfigError: when a resumed run was started with another recipe; the differences are listed.
-        DataError: when the dataset cannot be used, or the loss is not finite.
+        DataError: when the dataset cannot be used or is not the resumed run's, or the loss is not finite.
     """
     keep_freed_memory()
     _check_out(recipe, out, resume)
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     cache = cache or cache_directory()
     parts = load_parts(recipe, data, cache)
-    save_start(out, recipe, _info(parts, data))
+    info = _info(parts, data)
+    if resume:
+        refuse_other_data(info, out)
+    save_start(out, recipe, info)
     classifier = _classifier(recipe, parts)
     trainer = _trainer(recipe, out)
     _run_loop(trainer, classifier, _loaders(recipe, parts, cache), out if resume else None)
-    save_weights(out, _kept_weights(recipe, trainer, classifier))
+    save_weights(out, _kept_weights(recipe, out, classifier))
     plot_curves(read_history(out), out / "curves.png")
     run = open_run(out)
     with progress("evaluate") as on_progress:
@@ -87,28 +91,14 @@ def fit(recipe: Recipe, data: Path, out: Path, *, resume: bool = False, cache: P
 
 def _check_out(recipe: Recipe, out: Path, resume: bool) -> None:
     started = out.is_dir() and any(out.iterdir())
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; --out is the run's folder")
     if started and not resume:
         raise UsageError(f"{out} is not empty; add --resume to go on with it, or choose another --out")
     if resume and not started:
         raise UsageError(f"{out} holds no run to resume; leave --resume out to start one")
     if started:
-        _refuse_other_recipe(recipe, read_recipe(out), out)
-
-
-def _refuse_other_recipe(wanted: Recipe, found: Recipe, out: Path) -> None:
-    before, after = _flat(found.model_dump(mode="json")), _flat(wanted.model_dump(mode="json"))
-    changed = [f"{key}: {before[key]} there, {after[key]} now" for key in before if before[key] != after[key]]
-    if changed:
-        raise ConfigError(
-            f"{out} was started with another recipe ({'; '.join(changed)}); resume with that one"
-        )
-
-
-def _flat(data: dict[str, object], prefix: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for key, value in data.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
+        refuse_other_recipe(recipe, out)
 
 
 def _info(parts: Parts, data: Path) -> RunInfo:
@@ -143,9 +133,13 @@ def _classifier(recipe: Recipe, parts: Parts) -> ClipClassifier:
 
 
 def _class_weights(videos: Sequence[Video], labels: int) -> Tensor:
-    """Return n / (K * n_k) for each class k; 0 for a class without videos."""
+    """Return n / (K * n_k) for each class k; 1 for a class without videos.
+
+    Not 0, which would make the validation loss of a batch of that class 0 / 0.
+    """
     counts = torch.bincount(torch.tensor([video.label for video in videos]), minlength=labels)
-    return (counts > 0) * len(videos) / (labels * counts.clamp(min=1).float())
+    weights = len(videos) / (labels * counts.clamp(min=1).float())
+    return torch.where(counts > 0, weights, 1.0)
 
 
 def _loaders(recipe: Recipe, parts: Parts, cache: Path) -> tuple[DataLoader[object], DataLoader[object]]:
@@ -206,16 +200,17 @@ def _run_loop(
     with warnings.catch_warnings():
         # Loading from kept frames takes little; train.workers raises it where it pays.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        trainer.fit(classifier, *loaders, ckpt_path=str(checkpoint) if checkpoint else None)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        try:
+            trainer.fit(classifier, *loaders, ckpt_path=str(checkpoint) if checkpoint else None)
+        except SystemExit as error:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from error
 
 
-def _kept_weights(recipe: Recipe, trainer: L.Trainer, classifier: ClipClassifier) -> nn.Module:
+def _kept_weights(recipe: Recipe, out: Path, classifier: ClipClassifier) -> nn.Module:
     """Return the network as the recipe wants it kept: after the last epoch, or after the best."""
     if recipe.train.keep == "best":
-        callback = trainer.checkpoint_callback
-        assert isinstance(callback, ModelCheckpoint)
-        state = torch.load(callback.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
+        # Not Lightning's `best_model_path`, which names the old place after the run was moved.
+        path = out / _CHECKPOINTS / "best.ckpt"
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         classifier.load_state_dict(state)
     return classifier.network

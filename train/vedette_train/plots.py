@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from vedette_edge.files import write_atomically
 
@@ -38,7 +39,7 @@ def plot_curves(history: Mapping[str, Sequence[float]], path: Path) -> None:
     _save(figure, path)
 
 
-def plot_confusion(counts: np.ndarray, labels: Sequence[str], title: str, path: Path) -> None:  # type: ignore[type-arg]
+def plot_confusion(counts: NDArray[np.int64], labels: Sequence[str], title: str, path: Path) -> None:
     """Draw a confusion matrix with counts; colours are shares of each row.
 
     Args:

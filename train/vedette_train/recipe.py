@@ -7,13 +7,14 @@ one. `load_recipe` reads a file or a recipe that comes with the package, and app
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import Decision, InputSpec
@@ -32,7 +33,17 @@ __all__ = [
 ]
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Range = tuple[float, float]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 takes 1e-3 for a text, because it has no point; here it is a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 class _Section(BaseModel):
@@ -75,14 +86,21 @@ class DataSettings(_Section):
 class AugmentSettings(_Section):
     """Random changes, one draw a clip."""
 
-    crop_area: Range = Field((0.7, 1.0), description="Share of the picture that is kept.")
-    crop_ratio: Range = Field((0.9, 1.1), description="Change of its proportions.")
+    crop_area: tuple[Share, Share] = Field((0.7, 1.0), description="Share of the picture that is kept.")
+    crop_ratio: tuple[Positive, Positive] = Field((0.9, 1.1), description="Change of its proportions.")
     hflip: Fraction = 0.5
     rotate: float = Field(0.0, ge=0, le=180, description="Degrees, either way.")
     brightness: float = Field(0.2, ge=0)
     contrast: float = Field(0.2, ge=0)
     saturation: float = Field(0.2, ge=0)
     hue: float = Field(0.0, ge=0, le=0.5)
+
+    @field_validator("crop_area", "crop_ratio")
+    @classmethod
+    def _is_ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError(f"the first number must not be above the second, got {list(value)}")
+        return value
 
 
 class TrainSettings(_Section):
@@ -144,7 +162,7 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
             raise ConfigError(f"no recipe '{name_or_path}': neither a file nor one of: {', '.join(packaged)}")
         path = packaged[name_or_path]
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML ({error})") from error
     if not isinstance(data, dict):
@@ -175,7 +193,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
     if not separator or not key:
         raise ConfigError(f"--set {override}: expected key=value, such as train.epochs=5")
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not YAML ({error})") from error
     *sections, last = key.split(".")

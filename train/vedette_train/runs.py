@@ -23,7 +23,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
-from vedette_edge.errors import DataError
+from vedette_edge.errors import ConfigError, DataError
 from vedette_edge.files import write_atomically
 from vedette_edge.validation import describe_errors
 from vedette_train.models import create_model
@@ -100,15 +100,22 @@ class Run:
 
 
 def build_network(recipe: Recipe, num_classes: int) -> nn.Module:
-    """Build the recipe's network with random weights."""
+    """Build the recipe's network with random weights.
+
+    Raises:
+        ConfigError: when there is no such network, or it cannot be built with these settings.
+    """
     settings = recipe.model
-    return create_model(
-        settings.name,
-        num_classes=num_classes,
-        width_mult=settings.width_mult,
-        mode=settings.mode,
-        dropout=settings.dropout,
-    )
+    try:
+        return create_model(
+            settings.name,
+            num_classes=num_classes,
+            width_mult=settings.width_mult,
+            mode=settings.mode,
+            dropout=settings.dropout,
+        )
+    except ValueError as error:
+        raise ConfigError(f"recipe '{recipe.name}', model: {error}") from error
 
 
 def open_run(directory: Path) -> Run:
@@ -123,11 +130,7 @@ def open_run(directory: Path) -> Run:
         )
     if not (directory / MODEL_FILE).is_file():
         raise DataError(f"{directory} has no {MODEL_FILE}: its training did not finish; go on with --resume")
-    try:
-        info = RunInfo.model_validate_json((directory / INFO_FILE).read_bytes())
-    except ValidationError as error:
-        raise DataError(f"{directory / INFO_FILE}: {describe_errors(error, RunInfo)}") from error
-    return Run(directory, read_recipe(directory), info)
+    return Run(directory, read_recipe(directory), _read_info(directory))
 
 
 def read_recipe(directory: Path) -> Recipe:
@@ -139,9 +142,59 @@ def read_recipe(directory: Path) -> Recipe:
     path = directory / RECIPE_FILE
     try:
         data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     return recipe_from_dict(data, str(path))
+
+
+def refuse_other_recipe(recipe: Recipe, directory: Path) -> None:
+    """Raise when a run was started with another recipe.
+
+    Raises:
+        ConfigError: lists what differs.
+    """
+    before = _flat(read_recipe(directory).model_dump(mode="json"))
+    after = _flat(recipe.model_dump(mode="json"))
+    changed = [
+        f"{key}: {before.get(key)} there, {after.get(key)} now"
+        for key in before | after
+        if before.get(key) != after.get(key)
+    ]
+    if changed:
+        raise ConfigError(
+            f"{directory} was started with another recipe ({'; '.join(changed)}); resume with that one"
+        )
+
+
+def refuse_other_data(info: RunInfo, directory: Path) -> None:
+    """Raise when a run was started on other videos: what it validates on, it may have been trained on.
+
+    Raises:
+        DataError: names both datasets.
+    """
+    if not (directory / INFO_FILE).is_file():
+        return
+    before = _read_info(directory)
+    if (before.dataset, before.train, before.val) != (info.dataset, info.train, info.val):
+        raise DataError(
+            f"{directory} was started on other videos ({before.data_root}, {before.dataset[:12]}...) than "
+            f"there are now ({info.data_root}, {info.dataset[:12]}...); resume with those, or start a new run"
+        )
+
+
+def _read_info(directory: Path) -> RunInfo:
+    path = directory / INFO_FILE
+    try:
+        return RunInfo.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise DataError(f"{path}: {describe_errors(error, RunInfo)}") from error
+
+
+def _flat(data: dict[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def save_weights(directory: Path, network: nn.Module) -> None:

@@ -49,10 +49,10 @@ def define_missing_operators(library: torch.library.Library) -> None:
         library: a fragment of the `torchvision` namespace; the schemas live as long as it does.
     """
     for schema in _SCHEMAS:
-        library.define(schema)
+        library.define(schema)  # type: ignore[no-untyped-call]
 
 
 _fragment: torch.library.Library | None = None
 if not operators_load():
-    _fragment = torch.library.Library("torchvision", "FRAGMENT")
+    _fragment = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     define_missing_operators(_fragment)

@@ -204,6 +204,9 @@ def _set_credentials(client: paho.Client, broker: Broker) -> None:
             client.username_pw_set(broker.username, lines[0] if lines else None)
         if broker.tls is not None:
             tls = broker.tls
+            for file in (tls.ca_file, tls.cert_file, tls.key_file):
+                if file is not None:
+                    file.open("rb").close()  # unlike ssl, this error names the file
             client.tls_set(str(tls.ca_file), _name(tls.cert_file), _name(tls.key_file))
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise ConfigError(

@@ -86,12 +86,15 @@ def fingerprint(folder: VideoFolder) -> str:
     """Return the SHA-256 over names and sizes of all videos: the same data, the same digest."""
     digest = hashlib.sha256()
     for video in folder.videos:
-        digest.update(f"{video.name}\0{video.path.stat().st_size}\n".encode())
+        size = video.path.stat().st_size if video.path.exists() else -1  # a link to nowhere
+        digest.update(f"{video.name}\0{size}\n".encode())
     return digest.hexdigest()
 
 
 def _videos_in(folder: Path) -> list[Path]:
-    videos = sorted(p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
+    videos = sorted(
+        p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith(".")
+    )
     if not videos:
         kinds = ", ".join(sorted(VIDEO_SUFFIXES))
         raise DataError(

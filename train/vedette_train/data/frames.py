@@ -113,8 +113,8 @@ def load_frames(video: Video, spec: InputSpec, cache: Path) -> NDArray[np.uint8]
     Raises:
         DataError: when they were not prepared, or the video changed since.
     """
-    path = _kept_path(video, spec, cache)
     try:
+        path = _kept_path(video, spec, cache)
         frames: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{video.path}: its decoded frames are gone from {cache} ({error})") from error

@@ -39,7 +39,8 @@ def split_by_group(
         seed: of the deal.
 
     Raises:
-        DataError: when there are fewer groups than folds, or a part would be empty.
+        DataError: when there are fewer groups than folds, no class has a video for each fold, or a part
+            would be empty.
     """
     distinct = len(set(groups))
     if distinct < folds:
@@ -50,7 +51,13 @@ def split_by_group(
     with warnings.catch_warnings():
         # Labels with few videos or groups are common here; `fit` reports those a part lacks.
         warnings.filterwarnings("ignore", message="The least populated class")
-        parts = list(splitter.split(np.zeros(len(labels)), np.asarray(labels), np.asarray(groups)))
+        try:
+            parts = list(splitter.split(np.zeros(len(labels)), np.asarray(labels), np.asarray(groups)))
+        except ValueError as error:
+            raise DataError(
+                f"every class has fewer than {folds} videos, which is too few for {folds} folds; add videos "
+                "or lower data.folds"
+            ) from error
     train, val = parts[fold]
     if not len(train) or not len(val):
         raise DataError(f"fold {fold} of {folds} has an empty part; choose another fold or fewer folds")

@@ -80,7 +80,7 @@ def inflate(network: nn.Module, state_2d: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for (name, source), target in zip(sources, targets, strict=True):
             if isinstance(target, PaddedConv3d):
-                _copy_kernel(name, source["weight"], target)
+                _copy_kernel(name, source, target)
             else:
                 _copy_norm(name, source, target)
 
@@ -95,8 +95,12 @@ def _layers_2d(state: Mapping[str, Tensor]) -> Iterator[tuple[str, dict[str, Ten
     yield from layers.items()
 
 
-def _copy_kernel(name: str, kernel: Tensor, target: PaddedConv3d) -> None:
+def _copy_kernel(name: str, source: Mapping[str, Tensor], target: PaddedConv3d) -> None:
+    kernel = source.get("weight")
+    if kernel is None or kernel.ndim != 4:
+        raise DataError(f"{name}: not a convolution of 4 axes, as MobileNetV2 has here")
     time = target.kernel_size[0]
+    taps: tuple[float, ...]
     if time == 1:
         taps = (1.0,)
     elif target.stride[0] > 1:

@@ -68,8 +68,10 @@ class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyph
         super().__init__()
         if mode not in MODES:
             raise ValueError(f"unknown mode '{mode}', expected one of: {', '.join(MODES)}")
-        if num_classes < 1 or width_mult <= 0:
-            raise ValueError(f"num_classes must be >= 1 and width_mult > 0, got {num_classes}, {width_mult}")
+        if num_classes < 1 or int(_STAGES[0][1] * width_mult) < 1:
+            raise ValueError(
+                f"num_classes must be >= 1 and width_mult >= 1/16, got {num_classes}, {width_mult}"
+            )
         strides_in_time, causal = MODES[mode]
         channels = int(_STEM_CHANNELS * width_mult)
         last = int(_LAST_CHANNELS * max(1.0, width_mult))

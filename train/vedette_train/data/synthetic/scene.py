@@ -21,7 +21,7 @@ Distraction = Callable[[Image, float], None]
 
 MARGIN_SHARE: Final = 0.03  # of the frame's height, painted around the frame for the camera to shake in
 
-_SMALLEST, _TALLEST = 0.37, 0.73
+_SMALLEST, _TALLEST = 0.5, 0.73
 _SHORTEST_FLOOR: Final = 0.05  # wall may not reach lower than this above the feet, share of the height
 
 

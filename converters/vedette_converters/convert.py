@@ -1,0 +1,195 @@
+"""From a finished run to a bundle: export, prove, describe. A failed proof writes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vedette_converters.bundle import BundleWriter, new_bundle, refuse_existing
+from vedette_converters.measure import measure
+from vedette_converters.parity import (
+    FP32_TOLERANCE,
+    Judged,
+    difference,
+    judge,
+    reference_outputs,
+    write_proof,
+)
+from vedette_converters.samples import VideoClips, validation_clips
+from vedette_converters.to_onnx import to_onnx
+from vedette_edge.bundle import open_bundle
+from vedette_edge.errors import DataError, ProofError
+from vedette_edge.manifest import Golden, Label, Manifest, OutputSpec, Proof, Provenance, Variant
+from vedette_edge.proof import check_golden
+from vedette_edge.runtimes import open_session
+from vedette_edge.runtimes.onnx import OnnxSession
+from vedette_edge.types import FloatArray, Outputs
+from vedette_train.models import HeatmapModel
+from vedette_train.runs import METRICS_FILE, Run, library_versions, open_run
+
+__all__ = ["convert"]
+
+_GOLDEN_SAMPLES = 2
+_MIN_AGENT = "0.1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class _GoldenSample:
+    """One clip with the outputs of the PyTorch model."""
+
+    frames: NDArray[np.uint8]  # (T, H, W, 3)
+    tensor: FloatArray  # (1, 3, T, H, W)
+    outputs: Outputs
+
+
+def convert(
+    directory: Path,
+    out: Path,
+    *,
+    data: Path | None = None,
+    release: int = 1,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """Write a bundle from a finished run.
+
+    Args:
+        directory: the run.
+        out: the bundle; must not exist.
+        data: the run's dataset, where it moved.
+        release: counter that rises with every release.
+        on_progress: called with (done, total) validation videos.
+
+    Returns:
+        The bundle's manifest.
+
+    Raises:
+        UsageError: when `out` exists.
+        DataError: when the run or its validation videos cannot be read.
+        ProofError: when the exported model differs from the trained one; nothing is written.
+    """
+    refuse_existing(out)
+    run = open_run(directory)
+    metrics = _metrics(run)
+    network = cast(HeatmapModel, run.network())
+    exported = to_onnx(network, run.recipe.data.input)
+    session = OnnxSession(exported.data)
+    judged, golden = _judge_all(run, network, session, data, on_progress)
+    proof = _proved(judged, run)
+    with new_bundle(out) as writer:
+        variant = Variant(
+            name="onnx-fp32-clip",
+            runtime="onnx",
+            precision="fp32",
+            mode="clip",
+            files=(writer.add("model.onnx", exported.data),),
+            opset=exported.opset,
+            measured=measure(session, golden[0].tensor),
+            proof=proof,
+        )
+        manifest = _manifest(run, metrics, variant, golden, writer, release)
+        writer.finish(manifest)
+        # The device's own check, on the files as they lie on the disk.
+        bundle = open_bundle(writer.directory)
+        check_golden(bundle, open_session(bundle, variant))
+    return manifest
+
+
+def _judge_all(
+    run: Run,
+    network: HeatmapModel,
+    session: OnnxSession,
+    data: Path | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> tuple[list[Judged], list[_GoldenSample]]:
+    """Judge every validation video; keep the first window of two videos of different labels as golden."""
+    judged: list[Judged] = []
+    golden: dict[str, _GoldenSample] = {}
+    for video in validation_clips(run, data, on_progress):
+        reference = reference_outputs(network, video.tensor)
+        truth = run.info.labels.index(video.sample.label)
+        judged.append(judge(video, truth, reference, session, run.recipe.decision.temperature))
+        if len(golden) < _GOLDEN_SAMPLES:
+            golden.setdefault(video.sample.label, _golden_of(video, reference))
+    return judged, list(golden.values())
+
+
+def _golden_of(video: VideoClips, reference: Outputs) -> _GoldenSample:
+    first = Outputs(reference.logits[:1], reference.heatmap[:1])
+    return _GoldenSample(video.frames[0], video.tensor[:1], first)
+
+
+def _proved(judged: Sequence[Judged], run: Run) -> Proof:
+    found = difference(judged)
+    if not found.within(FP32_TOLERANCE):
+        raise ProofError(
+            f"{run.directory}: the exported model is not the trained one: largest difference "
+            f"{found.logits_max:.1e} (logits), {found.heatmap_max:.1e} (heatmap), allowed "
+            f"{FP32_TOLERANCE:.0e}, labels agree on {found.label_agreement:.1%}; no bundle was written"
+        )
+    return write_proof(judged, found, FP32_TOLERANCE, run.split_name)
+
+
+def _manifest(
+    run: Run,
+    metrics: dict[str, Any],
+    variant: Variant,
+    golden: Sequence[_GoldenSample],
+    writer: BundleWriter,
+    release: int,
+) -> Manifest:
+    recipe, info = run.recipe, run.info
+    logits = np.concatenate([sample.outputs.logits for sample in golden])
+    heatmap = np.concatenate([sample.outputs.heatmap for sample in golden])
+    return Manifest(
+        schema_version=1,
+        name=recipe.name.replace("_", "-"),
+        task="classify",
+        architecture=recipe.model.name,
+        release=release,
+        min_agent=_MIN_AGENT,
+        labels=tuple(Label(name=n, alarm=n not in recipe.data.background) for n in info.labels),
+        input=recipe.data.input,
+        outputs=OutputSpec(logits=(logits.shape[1],), heatmap=heatmap.shape[1:]),
+        decision=recipe.decision,
+        variants=(variant,),
+        golden=Golden(
+            inputs=writer.add_array("golden/inputs.npy", np.stack([sample.frames for sample in golden])),
+            logits=writer.add_array("golden/logits.npy", logits),
+            heatmap=writer.add_array("golden/heatmap.npy", heatmap),
+            tolerance=10 * FP32_TOLERANCE,
+        ),
+        provenance=_provenance(run, metrics),
+    )
+
+
+def _metrics(run: Run) -> dict[str, Any]:
+    path = run.directory / METRICS_FILE
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: cannot be read ({error}); run  vedette-train evaluate {run.directory}  first"
+        ) from error
+    return metrics
+
+
+def _provenance(run: Run, metrics: dict[str, Any]) -> Provenance:
+    return Provenance(
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        recipe=run.recipe.model_dump(mode="json"),
+        dataset=run.info.dataset,
+        split={
+            "train": tuple(sorted({sample.group for sample in run.info.train})),
+            "val": tuple(sorted({sample.group for sample in run.info.val})),
+        },
+        seed=run.recipe.seed,
+        versions=run.info.versions | library_versions(),
+        metrics=metrics,
+    )

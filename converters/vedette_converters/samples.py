@@ -1,0 +1,50 @@
+"""Real clips of a run's validation videos, for golden samples, parity and accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vedette_edge.preprocess import to_tensor
+from vedette_edge.types import FloatArray
+from vedette_train.evaluate import dataset_root, video_windows
+from vedette_train.runs import Run, Sample
+
+__all__ = ["VideoClips", "validation_clips"]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoClips:
+    """All windows of one validation video.
+
+    Attributes:
+        sample: which video, with its true label.
+        frames: (N, T, H, W, 3) uint8, fitted to the network's input.
+        tensor: (N, 3, T, H, W) float32, the same as the network's input.
+    """
+
+    sample: Sample
+    frames: NDArray[np.uint8]
+    tensor: FloatArray
+
+
+def validation_clips(
+    run: Run, data: Path | None, on_progress: Callable[[int, int], None] | None = None
+) -> Iterator[VideoClips]:
+    """Yield the windows of each validation video, the ones that the agent would judge.
+
+    Raises:
+        DataError: when the dataset or one of the videos is not there.
+    """
+    root = dataset_root(run, data)
+    spec = run.recipe.data.input
+    for done, sample in enumerate(run.info.val, start=1):
+        windows = video_windows(root / sample.name, spec, run.recipe.decision.hop)
+        tensor = np.concatenate([to_tensor(list(window), spec) for window in windows])
+        yield VideoClips(sample, windows, tensor)
+        if on_progress:
+            on_progress(done, len(run.info.val))

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import queue
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from edge_helpers import MOSQUITTO, Listener, free_port, mosquitto, wait_until
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vedette_edge.broker import EmbeddedBroker
+from vedette_edge.errors import BrokerError, ConfigError, OutboxError
+from vedette_edge.publish.announce import Announcer
+from vedette_edge.publish.base import Message
+from vedette_edge.publish.mqtt import MqttLink, Sessions, backoff
+from vedette_edge.publish.outbox import Outbox
+from vedette_edge.publish.wire import Broker, Closed, Tls, Wire
+from vedette_edge.topics import Topics
+
+TOPICS = Topics("hall", "n1")
+
+
+def event(number):
+    return Message(TOPICS.events("door"), json.dumps({"n": number, "hist": False}).encode(), captured=0.0)
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    outbox = Outbox(tmp_path / "outbox.db")
+    yield outbox
+    outbox.close()
+
+
+@pytest.fixture
+def make_link(tmp_path, outbox):
+    links = []
+
+    def make(port, protocol="5", **broker):
+        announcer = Announcer(TOPICS, "boot", "m", "0" * 64, "v", ("a",), (), lambda: 1.0)
+        link = MqttLink(
+            Broker("127.0.0.1", port, protocol, **broker),
+            "node",
+            outbox,
+            announcer,
+            Sessions(tmp_path / "session"),
+            jitter=lambda: 0.05,
+        )
+        links.append(link)
+        link.start()
+        return link
+
+    yield make
+    for link in links:
+        link.close()
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1))
+def test_the_wait_is_a_random_part_of_a_bound_that_doubles_to_a_minute(attempt, fraction):
+    bound = min(60.0, 2.0 ** min(attempt, 20))
+    assert backoff(attempt, fraction) == pytest.approx(fraction * bound)
+
+
+def test_the_session_number_rises_across_restarts(tmp_path):
+    path = tmp_path / "session"
+    assert [Sessions(path).next(), Sessions(path).next()] == [1, 2]
+    path.write_text("garbage")
+    assert Sessions(path).next() > 1_000_000_000
+
+
+def test_a_disk_that_refuses_does_not_stop_the_link(tmp_path, caplog):
+    sessions = Sessions(tmp_path / "gone" / "session")
+    assert [sessions.next(), sessions.next()] == [1, 2]
+    assert "cannot keep the session number" in caplog.text
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_everything_put_is_delivered_in_order_and_leaves_the_store(broker_port, make_link, outbox, protocol):
+    with Listener(broker_port) as listener:
+        link = make_link(broker_port, protocol)
+        for number in range(100):
+            link.put([event(number)])
+        wait_until(lambda: len(outbox) == 0)
+        wait_until(lambda: len(listener.of("events")) == 100)
+        assert [payload["n"] for payload in listener.payloads("events")] == list(range(100))
+        assert link.latency.percentiles().count == 100
+
+
+def test_it_says_birth_status_and_ready_then_disconnected(broker_port, make_link):
+    with Listener(broker_port) as listener:
+        link = make_link(broker_port)
+        link.announce(Message(TOPICS.status("door"), b'{"status": "online"}', retain=True))
+        listener.wait_for("state", lambda state: state["state"] == "ready")
+        birth = listener.wait_for("birth")
+        listener.wait_for("status")
+        link.tell(Message(TOPICS.metrics, b'{"frames": 1}', qos=0))
+        listener.wait_for("metrics")
+        link.close()
+        last = listener.wait_for("state", lambda state: state["state"] == "disconnected")
+        assert last["session"] == birth["session"]
+        assert [state["state"] for state in listener.payloads("state")] == ["ready", "disconnected"]
+
+
+def test_retained_statuses_wait_for_a_later_subscriber(broker_port, make_link):
+    link = make_link(broker_port)
+    link.announce(Message(TOPICS.status("door"), b'{"status": "online"}', retain=True))
+    wait_until(lambda: link.connected)
+    with Listener(broker_port) as listener:
+        for kind in ("state", "birth", "status"):
+            listener.wait_for(kind)
+            assert listener.of(kind)[0].retained
+
+
+def test_an_embedded_broker_takes_it_all_with_mqtt_3_1_1(make_link, outbox):
+    port = free_port()
+    with EmbeddedBroker("127.0.0.1", port), Listener(port, "3.1.1") as listener:
+        link = make_link(port, "3.1.1")
+        link.put([event(n) for n in range(50)])
+        wait_until(lambda: len(outbox) == 0)
+        wait_until(lambda: len(listener.of("events")) == 50)
+        link.close()
+        listener.wait_for("state", lambda state: state["state"] == "disconnected")
+
+
+def test_messages_put_while_the_broker_is_away_come_when_it_is_back(tmp_path, make_link, outbox, caplog):
+    if not MOSQUITTO.exists():
+        pytest.skip("Mosquitto is not installed")
+    caplog.set_level(logging.INFO, "vedette_edge")
+    port = free_port()
+    link = make_link(port)
+    wait_until(lambda: link.tried)
+    link.put([event(0)])
+    with mosquitto(tmp_path, port):
+        wait_until(lambda: len(outbox) == 0)
+    wait_until(lambda: not link.connected)
+    link.put([event(1)])
+    with mosquitto(tmp_path, port):
+        wait_until(lambda: len(outbox) == 0)
+        link.close()
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 2
+    assert "cannot reach" in warnings[0].message
+    assert "is gone" in warnings[1].message
+    assert int((tmp_path / "session").read_text()) >= 3
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_type_and_properties_travel_with_mqtt_5_only(broker_port, make_link, protocol):
+    received = queue.SimpleQueue()
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client.on_subscribe = lambda *_: received.put("subscribed")
+    client.on_message = lambda _client, _data, message: received.put(message.properties)
+    client.connect("127.0.0.1", broker_port)
+    client.subscribe(TOPICS.heatmap("door"), 1)
+    client.loop_start()
+    assert received.get(timeout=5) == "subscribed"
+    picture = Message(TOPICS.heatmap("door"), b"x", content_type="image/jpeg", properties=(("from", "n1"),))
+    make_link(broker_port, protocol).put([picture])
+    properties = received.get(timeout=5)
+    client.disconnect()
+    client.loop_stop()
+    assert getattr(properties, "ContentType", None) == ("image/jpeg" if protocol == "5" else None)
+    assert getattr(properties, "UserProperty", None) == ([("from", "n1")] if protocol == "5" else None)
+
+
+def test_a_store_that_fails_ends_the_link_with_its_error(broker_port, make_link, outbox, caplog):
+    link = make_link(broker_port)
+    wait_until(lambda: link.connected)
+    outbox.close()
+    wait_until(lambda: link.error is not None)
+    assert isinstance(link.error, OutboxError)
+    assert link.heartbeat.retired
+    assert "cannot use the store" in caplog.text
+
+
+@pytest.fixture
+def make_broker(tmp_path):
+    if not MOSQUITTO.exists():
+        pytest.skip("Mosquitto is not installed")
+    contexts = []
+
+    def make(extra):
+        port = free_port()
+        context = mosquitto(tmp_path, port, extra)
+        context.__enter__()
+        contexts.append(context)
+        return port
+
+    yield make
+    for context in contexts:
+        context.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_bad_credentials_are_logged_with_what_to_do_and_without_the_password(
+    make_broker, make_link, tmp_path, caplog, protocol
+):
+    (tmp_path / "passwords").touch()
+    port = make_broker(f"allow_anonymous false\npassword_file {tmp_path / 'passwords'}")
+    (tmp_path / "secret").write_text("hunter2\n")
+    link = make_link(port, protocol, username="cam", password_file=tmp_path / "secret")
+    wait_until(lambda: "refuses this client" in caplog.text)
+    assert "check mqtt.username and mqtt.password_file" in caplog.text
+    assert "hunter2" not in caplog.text
+    assert not link.connected
+
+
+def test_a_message_that_the_broker_refuses_stays_in_the_store(
+    make_broker, make_link, outbox, tmp_path, caplog
+):
+    (tmp_path / "acl").write_text(f"topic readwrite {TOPICS.state}\ntopic write {TOPICS.events('door')}\n")
+    port = make_broker(f"allow_anonymous true\nacl_file {tmp_path / 'acl'}")
+    link = make_link(port)
+    link.put([event(1), Message("elsewhere", b"{}"), event(2)])
+    wait_until(lambda: len(outbox) == 1)
+    assert outbox.peek(1)[0].message.topic == "elsewhere"
+    wait_until(lambda: "refuses elsewhere" in caplog.text)
+
+
+class Server:
+    """A server that is no broker."""
+
+    def __init__(self, answer):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self._answer = answer
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self._thread.join()
+
+    def _serve(self):
+        for _ in itertools.count():
+            try:
+                connection, _address = self.socket.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(1000)
+                connection.sendall(self._answer)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "answer", "advice"),
+    [
+        ("5", b"", 'mqtt.protocol: "3.1.1"'),
+        ("3.1.1", b"", "give mqtt.tls"),
+        ("3.1.1", b"\x20\x02\x00\x03", "see the broker's log"),
+        ("5", b"\x20\x03\x00\x84\x00", 'mqtt.protocol: "3.1.1"'),
+        ("5", b"\x20\x03\x00\x87\x00", "access list"),
+    ],
+)
+def test_each_refusal_says_what_to_do(protocol, answer, advice):
+    with Server(answer) as server:
+        wire = Wire(Broker("127.0.0.1", server.port, protocol), "c")
+        wire.open()
+        event = wire.happened.get(timeout=5)
+        wire.close()
+    assert isinstance(event, Closed)
+    assert advice in event.reason
+    assert f"127.0.0.1:{server.port}" in event.reason
+
+
+def test_a_port_without_a_server_is_a_broker_error():
+    port = free_port()
+    with pytest.raises(BrokerError, match=f"cannot reach the MQTT broker at 127.0.0.1:{port}"):
+        Wire(Broker("127.0.0.1", port), "c").open()
+
+
+def test_a_name_that_does_not_exist_is_a_broker_error():
+    with pytest.raises(BrokerError, match="name cannot be resolved"):
+        Wire(Broker("broker.invalid", 1883), "c").open()
+
+
+@pytest.mark.parametrize("file", ["password", "ca"])
+def test_a_credential_file_that_is_missing_is_a_config_error(tmp_path, file):
+    gone = tmp_path / "gone"
+    options = {"username": "u", "password_file": gone} if file == "password" else {"tls": Tls(gone)}
+    with pytest.raises(ConfigError, match="gone"):
+        Wire(Broker("h", 1, **options), "c")
+
+
+# paho 2.2 leaves the socket of a failed handshake to the garbage collector, which warns.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_tls_to_a_port_that_does_not_speak_it_says_so():
+    # The system's own certificates serve as any valid file of certificates.
+    authorities = ssl.get_default_verify_paths().cafile
+    if authorities is None:
+        pytest.skip("this system has no file of certificates")
+    with Server(b"no TLS here\r\n") as server:
+        broker = Broker("127.0.0.1", server.port, tls=Tls(Path(authorities)))
+        with pytest.raises(BrokerError, match="no TLS connection"):
+            Wire(broker, "c").open()

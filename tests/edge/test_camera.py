@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+from edge_helpers import opened, scene, wait_until
+
+from vedette_edge.camera import Camera, SharedSession, Watcher
+from vedette_edge.decision import softmax
+from vedette_edge.errors import RuntimeBackendError, VideoError
+from vedette_edge.events import EventWriter, PictureStyle
+from vedette_edge.preprocess import fit, to_tensor
+from vedette_edge.publish.memory import MemorySink
+from vedette_edge.sampling import sample_clips
+from vedette_edge.sources.memory import MemorySource
+from vedette_edge.topics import Topics, parse_event
+from vedette_edge.types import Frame
+
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture
+def make_watcher(shared_bundle):
+    bundle, session = opened(shared_bundle)
+
+    def make(session=session, now=lambda: NOW, on_window=None, **decision):
+        manifest = bundle.manifest
+        events = EventWriter(
+            topics=Topics("hall", "n1"),
+            camera="door",
+            labels=[label.name for label in manifest.labels],
+            spec=manifest.input,
+            model_sha256=bundle.digest,
+            boot="boot",
+            next_seq=itertools.count(1).__next__,
+            new_id=(f"ID{number}" for number in itertools.count(1)).__next__,
+            style=PictureStyle(),
+        )
+        return Watcher(
+            spec=manifest.input,
+            decision=manifest.decision.model_copy(update=decision),
+            labels=[1],
+            session=session,
+            events=events,
+            now=now,
+            on_window=on_window,
+        )
+
+    return make
+
+
+def run(watcher, frames):
+    messages = [message for frame in frames for message in watcher.push(frame)]
+    return messages + watcher.finish()
+
+
+def events_of(messages):
+    return [parse_event(message.payload) for message in messages if message.topic.endswith("/events")]
+
+
+def shifted(frames, seconds):
+    return [Frame(frame.image, frame.time + seconds) for frame in frames]
+
+
+FLASH = scene((2, False), (3, True), (2, False))
+
+
+def test_a_flash_is_one_event_where_and_when_it_was(make_watcher):
+    events = events_of(run(make_watcher(), FLASH))
+    assert [event.type for event in events] == ["new", "update", "end"]
+    assert {event.id for event in events} == {"ID1"}
+    new, _, end = events
+    assert 1.5 < new.start_position < 2.5
+    assert 4.5 < end.end_position < 5.5
+    assert end.end_time - end.start_time == pytest.approx(end.end_position - end.start_position, abs=1e-2)
+    assert new.start_time == pytest.approx(NOW + new.start_position, abs=0.01)
+    assert new.hottest[0] > 0.5
+    assert new.hottest[1] > 0.5
+    assert new.area.x >= 0.4
+
+
+def test_darkness_is_no_event(make_watcher):
+    assert run(make_watcher(), scene((3, False))) == []
+
+
+def test_the_windows_are_those_of_sample_clips_exactly(make_watcher, shared_bundle):
+    windows = []
+    run(make_watcher(on_window=windows.append), FLASH)
+    bundle, session = opened(shared_bundle)
+    spec, hop = bundle.manifest.input, bundle.manifest.decision.hop
+    stream = ((frame.time, fit(frame.image, spec)) for frame in FLASH)
+    clips = list(sample_clips(stream, frames=spec.frames, hop=hop, fps=spec.fps))
+    assert [(w.start, w.end, w.middle) for w in windows] == [(c.start, c.end, c.middle) for c in clips]
+    for window, clip in zip(windows, clips, strict=True):
+        expected = softmax(session.run(to_tensor(clip.items, spec)).logits[0], 1.0)
+        np.testing.assert_array_equal(window.probabilities, expected)
+
+
+def test_a_short_stream_is_judged_once(make_watcher):
+    watcher = make_watcher()
+    assert [event.type for event in events_of(run(watcher, scene((0.2, True))))] == ["new", "end"]
+    assert watcher.windows == 1
+
+
+def test_an_event_that_lasts_to_the_end_is_ended_there(make_watcher):
+    events = events_of(run(make_watcher(), scene((1, False), (2, True))))
+    assert events[-1].type == "end"
+    assert events[-1].end_position == pytest.approx(2.96)
+
+
+def test_a_gap_ends_the_event_at_the_last_frame_before_it(make_watcher):
+    frames = scene((2, True))
+    events = events_of(run(make_watcher(), frames + shifted(frames, 10)))
+    assert [event.type for event in events] == ["new", "end", "new", "end"]
+    assert events[1].end_position == pytest.approx(frames[-1].time)
+    assert events[2].start_time == pytest.approx(NOW + events[2].start_position, abs=0.01)
+
+
+def test_a_stream_that_starts_again_is_dated_anew(make_watcher):
+    times = iter([NOW, NOW + 500])
+    frames = scene((2, True))
+    events = events_of(run(make_watcher(now=times.__next__), shifted(frames, 50) + frames))
+    assert [event.type for event in events] == ["new", "end", "new", "end"]
+    assert events[1].end_time < NOW + 3
+    assert events[2].start_time == pytest.approx(NOW + 500 + events[2].start_position, abs=0.01)
+
+
+def test_an_empty_stream_says_nothing(make_watcher):
+    assert make_watcher().finish() == []
+
+
+def test_captured_travels_to_the_messages(make_watcher):
+    watcher = make_watcher()
+    messages = [m for number, frame in enumerate(FLASH) for m in watcher.push(frame, captured=float(number))]
+    assert messages
+    assert all(message.captured is not None for message in messages)
+
+
+class Statuses(list):
+    def __call__(self, name, status, reason):
+        self.append((name, status, reason))
+
+
+def make_camera(watcher, frames, *, lossless=True, failure=None, sink=None):
+    statuses = Statuses()
+    camera = Camera(
+        "door",
+        lambda pause: MemorySource(frames, pause, failure),
+        watcher,
+        sink or MemorySink(),
+        lossless=lossless,
+        on_status=statuses,
+    )
+    return camera, statuses
+
+
+def finish(camera):
+    camera.start()
+    wait_until(lambda: camera.finished)
+
+
+def test_a_camera_delivers_what_its_watcher_sees(make_watcher):
+    sink = MemorySink()
+    camera, statuses = make_camera(make_watcher(), FLASH, sink=sink)
+    finish(camera)
+    assert [event.type for event in events_of(sink.messages)] == ["new", "update", "end"]
+    assert (camera.frames, camera.dropped, camera.events) == (len(FLASH), 0, 3)
+    assert camera.windows > 10
+    assert statuses == [("door", "online", ""), ("door", "offline", "end of stream")]
+    assert all(beat.retired for beat in camera.heartbeats)
+
+
+def test_a_failing_source_still_delivers_what_came_before(make_watcher):
+    sink = MemorySink()
+    camera, statuses = make_camera(
+        make_watcher(), scene((2, True)), failure=VideoError("unplugged"), sink=sink
+    )
+    finish(camera)
+    assert [event.type for event in events_of(sink.messages)] == ["new", "end"]
+    assert statuses[-1] == ("door", "offline", "unplugged")
+    assert isinstance(camera.error, VideoError)
+
+
+class Broken:
+    def run(self, _clips):
+        raise RuntimeBackendError("no more memory")
+
+
+def test_a_failing_runtime_ends_the_capture_too(make_watcher):
+    endless = (Frame(FLASH[0].image, number / 25) for number in itertools.count())
+    camera, statuses = make_camera(make_watcher(session=Broken()), endless)
+    finish(camera)
+    assert isinstance(camera.error, RuntimeBackendError)
+    assert statuses[-1] == ("door", "offline", "no more memory")
+
+
+class Slow:
+    """A model that does not answer before it is told to."""
+
+    def __init__(self, session):
+        self._session = session
+        self.go = threading.Event()
+
+    def run(self, clips):
+        assert self.go.wait(10)
+        return self._session.run(clips)
+
+
+def test_a_camera_that_must_stay_live_drops_old_frames_and_counts_them(make_watcher, shared_bundle):
+    session = Slow(opened(shared_bundle)[1])
+    camera, _ = make_camera(make_watcher(session=session), scene((4, False)), lossless=False)
+    camera.start()
+    wait_until(lambda: camera.frames == 100)
+    session.go.set()
+    wait_until(lambda: camera.finished)
+    assert camera.dropped > 50
+
+
+def test_stopping_ends_active_events(make_watcher):
+    sink = MemorySink()
+    endless = (Frame(scene((0.04, True))[0].image, number / 25) for number in itertools.count())
+    camera, statuses = make_camera(make_watcher(), endless, sink=sink)
+    camera.start()
+    wait_until(lambda: sink.messages)
+    camera.stop()
+    wait_until(lambda: camera.finished)
+    events = events_of(sink.messages)
+    assert (events[0].type, events[-1].type) == ("new", "end")
+    assert statuses[-1] == ("door", "offline", "stopped")
+
+
+def test_a_waiting_capture_beats(make_watcher):
+    class Waiting:
+        def __init__(self, pause):
+            self.pause = pause
+
+        def frames(self):
+            self.pause(1.2)
+            return iter(())
+
+    camera = Camera("door", Waiting, make_watcher(), MemorySink(), lossless=True, on_status=lambda *_: None)
+    finish(camera)
+    assert all(beat.beats >= 3 for beat in camera.heartbeats)
+
+
+def test_cameras_take_turns_with_a_shared_session(shared_bundle):
+    _, session = opened(shared_bundle)
+    inside, most = [], []
+
+    class Watched:
+        def run(self, clips):
+            inside.append(1)
+            most.append(len(inside))
+            outputs = session.run(clips)
+            inside.pop()
+            return outputs
+
+    shared = SharedSession(Watched())
+    clip = np.zeros((1, 3, 4, 32, 32), np.float32)
+    threads = [threading.Thread(target=lambda: [shared.run(clip) for _ in range(50)]) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+    assert shared.durations.percentiles().count == 150

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from vedette_edge.bundle import open_bundle
+from vedette_edge.config import (
+    AgentConfig,
+    CameraConfig,
+    DecisionOverride,
+    FileSourceConfig,
+    MqttConfig,
+    SnapshotConfig,
+    alarm_labels,
+    check_cameras,
+    decision_for,
+    load_config,
+)
+from vedette_edge.errors import ConfigError
+from vedette_edge.manifest import Decision
+
+EXAMPLE = Path(__file__).parents[2] / "firmware-configs" / "edge-agent.example.yaml"
+MINIMAL = """
+site: hall
+node: node-1
+bundle: models/b
+cameras:
+  - id: door
+    source: {type: file, path: door.mp4}
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text):
+        (tmp_path / "c.yaml").write_text(text)
+        return load_config(tmp_path / "c.yaml")
+
+    return load
+
+
+def camera(**changes):
+    values = {"id": "door", "source": {"type": "file", "path": "x"}}
+    return CameraConfig.model_validate_json(json.dumps(values | changes))
+
+
+def test_relative_paths_are_relative_to_the_file(load, tmp_path):
+    config = load(MINIMAL + "state_dir: /var/lib/x\n")
+    assert config.bundle == tmp_path / "models" / "b"
+    assert config.cameras[0].source.path == tmp_path / "door.mp4"
+    assert config.state_dir == Path("/var/lib/x")
+
+
+def test_a_configuration_cannot_be_changed(load):
+    with pytest.raises(ValueError, match="frozen"):
+        load(MINIMAL).site = "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MINIMAL + "mqtt: {hots: x}", "mqtt.hots: unknown key, did you mean 'host'"),
+        (
+            MINIMAL.replace("id: door", "idd: door"),
+            r"cameras.0.id: missing; cameras.0.idd: .*did you mean 'id'",
+        ),
+        (MINIMAL.replace("path: door", "pth: door"), r"cameras.0.source.pth: .*did you mean 'path'"),
+        (MINIMAL.replace("type: file", "type: fil"), r"cameras.0.source.type: Input should be 'file'"),
+        (MINIMAL.replace("site: hall", "site: Hall/1"), r"site: .*'Hall/1'"),
+        (MINIMAL + "threads: -1", "threads: .*greater than or equal to 0"),
+        (MINIMAL + 'threads: "2"', "threads: .*valid integer"),
+        (MINIMAL + "mqtt: {protocol: 5}", "mqtt.protocol"),
+        (MINIMAL + "mqtt: {password_file: x}", "password_file needs a username"),
+        (MINIMAL + "mqtt: {tls: {ca_file: a, key_file: b}}", "give both or neither"),
+        (MINIMAL + "metrics_interval: .inf", "metrics_interval"),
+        (MINIMAL + "site: again", "line 8: the key 'site' is given twice"),
+        (MINIMAL + "  - {id: door, source: {type: file, path: b}}", "used twice: door"),
+        (MINIMAL + "mqtt: [", "not YAML in line"),
+        (MINIMAL + "a: &a [*a]", "not YAML"),
+        ("", "the file: "),
+        ("- a", "the file: "),
+        ("? [a, b]\n: c", "not YAML"),
+        ("? {a: b}\n: c", "not YAML"),
+        ("cameras: []", "site: missing.*cameras: "),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_file(load, text, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        load(text)
+    assert "c.yaml: " in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once(load):
+    with pytest.raises(ConfigError) as caught:
+        load(MINIMAL.replace("node:", "nod:") + "metrics_interval: 0\nsnapshots: {qualty: 3}")
+    for expected in ("node: missing", "'node'", "metrics_interval", "'quality'"):
+        assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
+def test_a_file_that_cannot_be_read_is_a_config_error(tmp_path, content):
+    path = tmp_path / "c.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"c\.yaml"):
+        load_config(path)
+
+
+def test_yaml_merge_keys_are_no_duplicates(load):
+    text = MINIMAL.replace("- id: door", "- &first\n    id: door") + "  - {<<: *first, id: gate}\n"
+    assert [one.id for one in load(text).cameras] == ["door", "gate"]
+
+
+def test_the_override_has_exactly_the_fields_of_a_decision():
+    assert DecisionOverride.model_fields.keys() == Decision.model_fields.keys()
+
+
+def test_an_override_changes_only_what_it_names(shared_bundle):
+    defaults = open_bundle(shared_bundle).manifest.decision
+    changed = decision_for(camera(decision={"hop": 7}), defaults)
+    assert changed == defaults.model_copy(update={"hop": 7})
+
+
+def test_labels_choose_what_alarms(shared_bundle):
+    manifest = open_bundle(shared_bundle).manifest
+    assert alarm_labels(camera(), manifest) == (1,)
+    assert alarm_labels(camera(labels=["calm"]), manifest) == (0,)
+
+
+def test_settings_that_do_not_fit_the_model_are_all_named(shared_bundle, load):
+    config = load(MINIMAL + "    decision: {off_threshold: 0.99}\n    labels: [fire]\n")
+    with pytest.raises(
+        ConfigError, match=r"'door', decision: .*0\.99.*; camera 'door', labels: .*no fire"
+    ) as caught:
+        check_cameras(config, open_bundle(shared_bundle).manifest)
+    assert "calm, bright" in str(caught.value)
+
+
+def test_the_example_is_valid():
+    config = load_config(EXAMPLE)
+    assert config.mqtt == MqttConfig()
+    assert config.cameras[0].id == "door"
+
+
+def uncommented():
+    """Return the example with every commented-out setting in force."""
+    lines = []
+    for line in EXAMPLE.read_text().splitlines():
+        lines.append(re.sub(r"^( *)# ( *[a-z_]+:( |$))", r"\1\2", line))
+    return yaml.safe_load("\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("model", "section"),
+    [
+        (AgentConfig, lambda values: values),
+        (MqttConfig, lambda values: values["mqtt"]),
+        (SnapshotConfig, lambda values: values["snapshots"]),
+        (CameraConfig, lambda values: values["cameras"][0]),
+        (DecisionOverride, lambda values: values["cameras"][0]["decision"]),
+        (FileSourceConfig, lambda values: values["cameras"][0]["source"]),
+    ],
+)
+def test_the_example_documents_every_setting_with_its_real_default(model, section):
+    shown = section(uncommented())
+    assert shown.keys() == model.model_fields.keys()
+    for name, field in model.model_fields.items():
+        if field.is_required() or isinstance(field.default, BaseModel):
+            continue
+        default = str(field.default) if isinstance(field.default, Path) else field.default
+        assert shown[name] == default, name

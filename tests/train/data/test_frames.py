@@ -1,0 +1,182 @@
+"""Decoded once, kept under a name that changes with everything it depends on, and never made up."""
+
+import os
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from train_helpers import (
+    backdrop,
+    input_spec,
+    moving_square,
+    write_pictures,
+    write_sound,
+    write_timed_pictures,
+)
+
+from vedette_edge.errors import DataError, VideoError
+from vedette_edge.preprocess import fit
+from vedette_edge.video import read_frames
+from vedette_train.data.folder import Video
+from vedette_train.data.frames import cache_directory, load_frames, prepare_frames, sampled_frames
+
+SPEC = input_spec()
+
+
+def grey(level):
+    return np.full((48, 64, 3), level, np.uint8)
+
+
+def levels(frames):
+    return [round(float(frame.mean()) / 20) * 20 for frame in frames]
+
+
+def video(path, label=0):
+    return Video(path, f"a/{path.name}", label, None)
+
+
+@pytest.fixture
+def good(tmp_path):
+    """Twenty readable videos."""
+    first = write_pictures(tmp_path / "0.mp4", moving_square("left", 0, 4))
+    return [first, *(shutil.copy(first, tmp_path / f"{number}.mp4") for number in range(1, 20))]
+
+
+def test_pictures_are_sampled_at_the_rate_of_the_network(tmp_path):
+    path = write_pictures(tmp_path / "a.mp4", [grey(20 * (i % 10) + 40) for i in range(20)], fps=16.0)
+    assert levels(sampled_frames(path, SPEC)) == [40, 80, 120, 160, 200] * 2
+
+
+def test_a_slow_video_repeats_its_pictures(tmp_path):
+    path = write_pictures(tmp_path / "a.mp4", [grey(40), grey(120), grey(200)], fps=4.0)
+    assert levels(sampled_frames(path, SPEC)) == [40, 120, 120, 200, 200]
+
+
+def test_a_varying_frame_rate_is_sampled_by_time(tmp_path):
+    # Four pictures in the first 0.15 s, then two of half a second: by count they would weigh the same.
+    times = [0.0, 0.05, 0.10, 0.15, 0.5, 1.0]
+    shades = [40, 60, 80, 100, 160, 220]
+    path = write_timed_pictures(tmp_path / "a.mp4", [grey(shade) for shade in shades], times)
+    assert [frame.time for frame in read_frames(path)] == pytest.approx(times, abs=1e-3)
+    # Ticks of 1/8 s: 0, 0.125, then three that pass until 0.5, and four until 1.0.
+    assert levels(sampled_frames(path, SPEC)) == [40, 100, 160, 160, 160, 220, 220, 220, 220]
+
+
+def test_a_video_of_one_picture_has_one(tmp_path):
+    path = write_pictures(tmp_path / "a.mp4", [backdrop(0)])
+    found = sampled_frames(path, SPEC)
+    assert found.shape == (1, 32, 64, 3)
+    assert np.array_equal(found[0], fit(next(read_frames(path)).image, SPEC))
+
+
+def write_nothing(path):
+    path.write_bytes(b"")
+
+
+def write_text(path):
+    path.write_text("this is not a video\n" * 100)
+
+
+def write_half(path):
+    whole = write_pictures(path.with_name("whole.mp4"), moving_square("left", 0)).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+SPOILT = {
+    "empty": write_nothing,
+    "text": write_text,
+    "sound": write_sound,
+    "half": write_half,
+    "folder": lambda path: path.mkdir(),
+    "link to nowhere": lambda path: path.symlink_to(path.with_name("gone.mp4")),
+}
+
+
+@pytest.mark.parametrize("kind", SPOILT)
+def test_an_unreadable_file_is_left_out_with_its_reason_and_never_made_up(kind, good, tmp_path):
+    path = tmp_path / "spoilt.mp4"
+    SPOILT[kind](path)
+    done = []
+    readable, unreadable = prepare_frames(
+        [video(good[0]), video(path), *map(video, good[1:])],
+        SPEC,
+        tmp_path / "cache",
+        on_progress=lambda *pair: done.append(pair),
+    )
+    assert [item.path for item in readable] == good
+    assert [item.video.path for item in unreadable] == [path]
+    assert str(path) in unreadable[0].reason
+    assert done == [(number, 21) for number in range(1, 22)]
+    with pytest.raises((DataError, VideoError)):
+        load_frames(video(path), SPEC, tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == len(good)
+
+
+def test_too_many_unreadable_files_are_an_error_that_names_them(good, tmp_path):
+    for name in ("x.mp4", "y.mp4"):
+        write_text(tmp_path / name)
+    videos = [*map(video, good), video(tmp_path / "x.mp4"), video(tmp_path / "y.mp4")]
+    with pytest.raises(DataError, match="2 of 22 videos cannot be read, more than the 5%") as caught:
+        prepare_frames(videos, SPEC, tmp_path / "cache")
+    assert "x.mp4" in str(caught.value)
+    assert "y.mp4" in str(caught.value)
+    assert prepare_frames(videos, SPEC, tmp_path / "cache", max_unreadable=0.1)[0] == videos[:20]
+
+
+def test_what_is_kept_is_what_was_decoded(good, tmp_path):
+    prepare_frames([video(good[0])], SPEC, tmp_path / "cache")
+    kept = load_frames(video(good[0]), SPEC, tmp_path / "cache")
+    assert np.array_equal(kept, sampled_frames(good[0], SPEC))
+    assert isinstance(kept, np.memmap)
+
+
+def test_a_video_is_decoded_once(good, tmp_path):
+    prepare_frames([video(good[0])], SPEC, tmp_path / "cache")
+    (kept,) = (tmp_path / "cache").iterdir()
+    np.save(kept, np.zeros((1, 32, 64, 3), np.uint8))
+    prepare_frames([video(good[0])], SPEC, tmp_path / "cache")
+    assert not load_frames(video(good[0]), SPEC, tmp_path / "cache").any()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"fps": 4.0}, {"height": 48}, {"width": 32}, {"crop": "center"}, {"color": "bgr"}]
+)
+def test_another_setting_never_meets_the_old_pictures(changes, good, tmp_path):
+    prepare_frames([video(good[0])], SPEC, tmp_path / "cache")
+    other = input_spec(**changes)
+    with pytest.raises(DataError, match="its decoded frames are gone"):
+        load_frames(video(good[0]), other, tmp_path / "cache")
+    prepare_frames([video(good[0])], other, tmp_path / "cache")
+    kept = load_frames(video(good[0]), other, tmp_path / "cache")
+    assert np.array_equal(kept, sampled_frames(good[0], other))
+
+
+def test_a_changed_video_never_meets_the_old_pictures(good, tmp_path):
+    prepare_frames([video(good[0])], SPEC, tmp_path / "cache")
+    os.utime(good[0], ns=(1, 1))
+    with pytest.raises(DataError, match="its decoded frames are gone"):
+        load_frames(video(good[0]), SPEC, tmp_path / "cache")
+    good[0].unlink()
+    with pytest.raises(DataError, match="its decoded frames are gone"):
+        load_frames(video(good[0]), SPEC, tmp_path / "cache")
+
+
+def test_a_damaged_array_is_an_error(good, tmp_path):
+    prepare_frames([video(good[0])], SPEC, tmp_path / "cache")
+    (kept,) = (tmp_path / "cache").iterdir()
+    kept.write_bytes(b"cut")
+    with pytest.raises(DataError, match="its decoded frames are gone"):
+        load_frames(video(good[0]), SPEC, tmp_path / "cache")
+
+
+def test_the_cache_lies_where_the_user_keeps_caches(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_directory() == tmp_path / "vedette" / "frames"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_directory() == tmp_path / "home" / ".cache" / "vedette" / "frames"
+
+
+def test_the_backdrops_of_the_tests_survive_encoding(good):
+    assert cv2.absdiff(next(read_frames(good[0])).image, moving_square("left", 0, 4)[0]).mean() < 12

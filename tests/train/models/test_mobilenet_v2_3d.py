@@ -1,0 +1,128 @@
+"""Sizes of the paper, shapes of each stage, and what each mode may see."""
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vedette_train.models.mobilenet_v2_3d import MODES, MobileNetV2_3d
+
+STAGE_ENDS = {"stem": 0, "b1": 1, "b2": 3, "b3": 6, "b4": 10, "b5": 13, "b6": 16, "b7": 17, "final": 18}
+# The table of the original network for 16 x 128 x 128: channels, T, H = W.
+STANDARD = {
+    "stem": (32, 16, 64),
+    "b1": (16, 16, 64),
+    "b2": (24, 8, 32),
+    "b3": (32, 4, 16),
+    "b4": (64, 2, 8),
+    "b5": (96, 2, 8),
+    "b6": (160, 1, 4),
+    "b7": (320, 1, 4),
+    "final": (1280, 1, 4),
+}
+
+
+def small_network(mode, classes=3):
+    torch.manual_seed(0)
+    network = MobileNetV2_3d(classes, width_mult=0.25, mode=mode, dropout=0.5)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):  # statistics that are not those of a new layer
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+    torch.nn.init.normal_(network.head.bias)
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    ("classes", "width", "parameters"),
+    [(17, 1.0, 2_375_825), (16, 1.0, 2_374_544), (600, 1.0, 3_122_648), (600, 0.45, 1_399_834)],
+)
+def test_it_has_the_parameters_of_the_paper(classes, width, parameters):
+    network = MobileNetV2_3d(classes, width_mult=width)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+
+
+@pytest.mark.parametrize(
+    ("mode", "gigamacs"), [("standard", 0.669), ("high_temporal", 1.894), ("causal", 1.894)]
+)
+def test_it_does_the_work_that_its_mode_promises(mode, gigamacs):
+    with torch.device("meta"):
+        network, clip = MobileNetV2_3d(17, mode=mode).eval(), torch.empty(1, 3, 16, 128, 128)
+    with FlopCounterMode(display=False) as counter:
+        network(clip)
+    assert counter.get_total_flops() / 2e9 == pytest.approx(gigamacs, abs=5e-4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_stage_has_the_shape_of_the_original_table(mode):
+    with torch.device("meta"):
+        network, x = MobileNetV2_3d(17, mode=mode), torch.empty(1, 3, 16, 128, 128)
+    shapes = []
+    for layer in network.features:
+        x = layer(x)
+        shapes.append(tuple(x.shape[1:]))
+    found = {stage: shapes[index] for stage, index in STAGE_ENDS.items()}
+    assert found == {
+        stage: (c, t if mode == "standard" else 16, side, side) for stage, (c, t, side) in STANDARD.items()
+    }
+    assert len(shapes) == 19
+
+
+@pytest.mark.parametrize("last", [(0.45, 1280), (2.0, 2560)])
+def test_the_last_layer_grows_with_the_width_but_never_shrinks(last):
+    width, channels = last
+    assert MobileNetV2_3d(2, width_mult=width).head.in_features == channels
+
+
+@pytest.mark.parametrize("changed", range(6))
+def test_a_causal_network_never_sees_its_future(changed):
+    network, clip = small_network("causal"), torch.randn(1, 3, 6, 32, 32)
+    other = clip.clone()
+    other[:, :, changed] += 1.0
+    with torch.inference_mode():
+        before, after = network.features(clip), network.features(other)
+    assert torch.equal(before[:, :, :changed], after[:, :, :changed])
+    assert not torch.equal(before[:, :, changed], after[:, :, changed])
+
+
+@pytest.mark.parametrize("mode", ["standard", "high_temporal"])
+def test_other_networks_see_it(mode):
+    network, clip = small_network(mode), torch.randn(1, 3, 6, 32, 32)
+    other = clip.clone()
+    other[:, :, 1] += 1.0
+    with torch.inference_mode():
+        assert not torch.equal(network.features(clip)[:, :, 0], network.features(other)[:, :, 0])
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+@pytest.mark.parametrize("mode", MODES)
+def test_the_class_maps_sum_up_to_the_logits_of_forward(mode, frames):
+    network, clips = small_network(mode), torch.randn(2, 3, frames, 32, 64)
+    with torch.inference_mode():
+        logits, heatmap = network.forward_with_heatmap(clips)
+        assert torch.allclose(logits, network(clips), atol=1e-5)
+    assert torch.allclose(heatmap.mean(dim=(2, 3, 4)) + network.head.bias, logits, atol=1e-6)
+    assert heatmap.shape == (2, 3, 1 if mode == "standard" else frames, 1, 2)
+
+
+def test_training_and_judging_compute_the_same_function():
+    network, clips = small_network("standard"), torch.randn(2, 3, 4, 32, 32)
+    with torch.inference_mode():
+        expected = network.features(clips)
+    network.train()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.eval()
+    assert torch.allclose(network.features(clips), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"mode": "hightemporal"}, "unknown mode 'hightemporal', expected one of: standard, high_temporal"),
+        ({"num_classes": 0}, "num_classes must be >= 1"),
+        ({"width_mult": 0.05}, "width_mult >= 1/16, got 2, 0.05"),
+    ],
+)
+def test_what_cannot_be_built_is_an_error(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        MobileNetV2_3d(**{"num_classes": 2, **arguments})
