@@ -89,7 +89,8 @@ def _train_and_convert(out: Path) -> None:
     _title("3. Convert the run to a bundle, with proof that nothing was lost")
     _run("vedette-convert", out / "run", "--out", out / "bundle")
     _title("4. Draw a longer video of a person and a scene that the model has never seen")
-    _run("vedette-train", "data", "synth", "--out", out / "video", "--timeline", SECONDS, "--seed", SEED_VIDEO)
+    _run("vedette-train", "data", "synth", "--out", out / "video", "--timeline", SECONDS,
+         "--seed", SEED_VIDEO)  # fmt: skip
 
 
 def _watch(out: Path, video: Path) -> list[dict[str, object]]:
@@ -117,9 +118,7 @@ def _write_config(path: Path, video: Path, out: Path) -> None:
         "node": "workstation",
         "bundle": str((out / "bundle").resolve()),
         "state_dir": str((out / "state").resolve()),
-        "cameras": [
-            {"id": "gym", "source": {"type": "file", "path": str(video.resolve()), "pace": "fast"}}
-        ],
+        "cameras": [{"id": "gym", "source": {"type": "file", "path": str(video.resolve()), "pace": "fast"}}],
     }
     path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
@@ -147,7 +146,9 @@ def _points_at_figure(alert: Alert, timeline: Timeline) -> bool:
     return Box(*timeline.figure[frame]).grown(MARGIN).contains(*alert.first.hottest)
 
 
-def _summary(alerts: Sequence[Alert], timeline: Timeline, lines: Sequence[dict[str, object]]) -> dict[str, float]:
+def _summary(
+    alerts: Sequence[Alert], timeline: Timeline, lines: Sequence[dict[str, object]]
+) -> dict[str, float]:
     score = score_alarms([alert.span for alert in alerts], _truth(timeline))
     metrics = [line["payload"] for line in lines if str(line.get("topic", "")).endswith("/metrics")]
     publish = metrics[-1]["publish_ms"] if metrics else None  # type: ignore[index]

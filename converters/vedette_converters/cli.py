@@ -53,7 +53,7 @@ def convert(
 
 def _print_variants(manifest: Manifest, out: Path) -> None:
     table = Table(title=f"{out}  (release {manifest.release})", title_justify="left")
-    for column in ("variant", "MB", "p50 ms", "|d logits|", "|d heatmap|", "same label", "accuracy (95 %)"):
+    for column in ("variant", "MB", "p50 ms", "largest difference", "same label", "accuracy"):
         table.add_column(column)
     for variant in manifest.variants:
         parity, accuracy = variant.proof.parity, variant.proof.accuracy
@@ -61,9 +61,8 @@ def _print_variants(manifest: Manifest, out: Path) -> None:
             variant.name,
             f"{sum(entry.bytes for entry in variant.files) / 1e6:.1f}",
             f"{variant.measured.p50_ms:.1f}" if variant.measured else "",
-            f"{parity.logits_max_abs:.0e}",
-            f"{parity.heatmap_max_abs:.0e}",
-            f"{parity.label_agreement:.1%} of {parity.samples}",
-            f"{accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f})" if accuracy else "",
+            f"logits {parity.logits_max_abs:.0e}\nheatmap {parity.heatmap_max_abs:.0e}",
+            f"{parity.label_agreement:.1%}\nof {parity.samples}",
+            f"{accuracy.value:.3f}\n{accuracy.low:.3f} to {accuracy.high:.3f}" if accuracy else "",
         )
     console.print(table)

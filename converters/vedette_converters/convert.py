@@ -31,6 +31,7 @@ from vedette_edge.proof import check_golden
 from vedette_edge.runtimes import open_session
 from vedette_edge.runtimes.onnx import OnnxSession
 from vedette_edge.types import FloatArray, Outputs
+from vedette_train.evaluate import dataset_root
 from vedette_train.models import HeatmapModel
 from vedette_train.runs import METRICS_FILE, Run, library_versions, open_run
 
@@ -78,6 +79,7 @@ def convert(
     run = open_run(directory)
     metrics = _metrics(run)
     network = cast(HeatmapModel, run.network())
+    dataset_root(run, data)  # told now, not after the export
     exported = to_onnx(network, run.recipe.data.input)
     session = OnnxSession(exported.data)
     judged, golden = _judge_all(run, network, session, data, on_progress)

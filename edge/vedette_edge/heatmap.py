@@ -82,9 +82,8 @@ def overlay(image: Image, evidence: FloatArray, region: Box, *, alpha: float = 0
     height, width = image.shape[:2]
     weight = _spread(evidence, region, width, height)
     colours = cv2.applyColorMap((255 * weight).astype(np.uint8), cv2.COLORMAP_TURBO)
-    opacity = (alpha * np.sqrt(weight))[:, :, np.newaxis]
-    mixed = image * (1.0 - opacity) + colours * opacity
-    return np.asarray(np.clip(mixed, 0, 255), dtype=np.uint8)
+    opacity = np.float32(alpha) * np.sqrt(weight)
+    return np.asarray(cv2.blendLinear(image, colours, 1.0 - opacity, opacity), dtype=np.uint8)
 
 
 def _spread(evidence: FloatArray, region: Box, width: int, height: int) -> FloatArray:
@@ -101,7 +100,7 @@ def _spread(evidence: FloatArray, region: Box, width: int, height: int) -> Float
         evidence,
         affine,
         (width, height),
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
     covered = np.zeros((height, width), dtype=np.float32)

@@ -92,7 +92,8 @@ class InputSpec(_Part):
     """How frames become the network's input, (N, C, T, H, W) float32.
 
     Each sampled frame is resized by `crop`, put into `color` order, and each value v in 0..255
-    becomes `(v / 255 - mean) / std` for its channel.
+    becomes `(v / 255 - mean) / std` for its channel. With `temporal` "difference", each frame then
+    becomes its difference to the frame before it, and the first one zero.
     """
 
     frames: int = Field(ge=1, description="Frames in a clip, T.")
@@ -107,6 +108,9 @@ class InputSpec(_Part):
     axes: Literal["NCTHW"] = Field(description="Axis order of the tensor.")
     mean: tuple[float, float, float] = Field(description="Per channel, for values in 0..1.")
     std: tuple[float, float, float] = Field(description="Per channel, for values in 0..1.")
+    temporal: Literal["none", "difference"] = Field(
+        default="none", description="none: the pictures. difference: what changed since the frame before."
+    )
 
     @model_validator(mode="after")
     def _std_is_positive(self) -> InputSpec:

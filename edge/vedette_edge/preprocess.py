@@ -44,7 +44,8 @@ def to_tensor(frames: Sequence[Image], spec: InputSpec) -> FloatArray:
         spec: the manifest's input.
 
     Returns:
-        (1, 3, T, H, W) float32: `(v / 255 - mean) / std` per channel.
+        (1, 3, T, H, W) float32: `(v / 255 - mean) / std` per channel, or the differences of these from
+        frame to frame.
 
     Raises:
         ValueError: when the number of frames or a picture's shape is not the spec's.
@@ -56,6 +57,9 @@ def to_tensor(frames: Sequence[Image], spec: InputSpec) -> FloatArray:
     mean = np.asarray(spec.mean, dtype=np.float32)
     std = np.asarray(spec.std, dtype=np.float32)
     scaled = (stack.astype(np.float32) / np.float32(255.0) - mean) / std
+    if spec.temporal == "difference":
+        scaled[1:] = scaled[1:] - scaled[:-1]
+        scaled[0] = 0.0
     return np.ascontiguousarray(scaled.transpose(3, 0, 1, 2)[np.newaxis], dtype=np.float32)
 
 

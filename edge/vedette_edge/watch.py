@@ -18,7 +18,7 @@ from typing import Any
 from vedette_edge.errors import BrokerError, DataError
 from vedette_edge.pictures import Pairing, file_name, save_picture
 from vedette_edge.publish.wire import Broker, Closed, Opened, Received, Wire
-from vedette_edge.topics import Event, NodeState, Topics, parse_event
+from vedette_edge.topics import Event, Metrics, NodeState, Topics, parse_event
 
 __all__ = ["Ending", "Reader", "Record", "watch"]
 
@@ -33,7 +33,7 @@ class Record:
     """One thing that happened.
 
     Attributes:
-        kind: `event`, `picture`, `state`, or `noise` for what does not follow the contract.
+        kind: `event`, `picture`, `state`, `metrics`, or `noise` for what does not follow the contract.
         line: for people.
         data: for programs; JSON values only.
     """
@@ -85,7 +85,7 @@ class Reader:
         if kind == "events":
             return self._read_event(topic, payload)
         try:
-            return [_state(topic, payload)]
+            return [_metrics(topic, payload) if kind == "metrics" else _state(topic, payload)]
         except ValueError as error:
             return [_noise(topic, error)]
 
@@ -153,7 +153,7 @@ def watch(
     """
     wire = _connect(broker, patience)
     try:
-        wire.subscribe(topics.state, topics.heatmap("+"), topics.events("+"))
+        wire.subscribe(topics.state, topics.metrics, topics.heatmap("+"), topics.events("+"))
         for record in _records(wire, reader, ending):
             show(record)
     finally:
@@ -250,6 +250,18 @@ def _state(topic: str, payload: bytes) -> Record:
 
 def _noise(topic: str, error: Exception) -> Record:
     return Record("noise", f"{topic}: not understood: {error}", {"topic": topic, "error": str(error)})
+
+
+def _metrics(topic: str, payload: bytes) -> Record:
+    metrics = Metrics.model_validate_json(payload)
+    site, node = topic.split("/")[2:4]
+    clock = datetime.fromtimestamp(metrics.ts).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    line = (
+        f"{clock}  health {site}/{node}  {metrics.windows} windows, inference p95 {metrics.inference_ms.p95:.1f} ms, "
+        f"capture to broker p95 {metrics.publish_ms.p95:.1f} ms, {metrics.dropped} frames dropped, "
+        f"{metrics.outbox} messages waiting"
+    )
+    return Record("metrics", line, _raw(topic, payload))
 
 
 def _raw(topic: str, payload: bytes) -> dict[str, Any]:

@@ -6,7 +6,11 @@ import shutil
 import vedette_train.torchvision_compat  # noqa: F401
 
 import pytest
+import torch
 from train_helpers import prepared, trained
+
+# Threads wait for each other where cores are shared, and these tensors are tiny.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,10 @@ class ClipClassifier(L.LightningModule):
                     module.eval()
         return self
 
+    def on_train_epoch_start(self) -> None:
+        """Switch to training mode, which Lightning leaves to the module."""
+        self.train()
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch.
 
@@ -83,10 +87,13 @@ class ClipClassifier(L.LightningModule):
         return loss
 
     def configure_optimizers(self) -> Any:
-        """Return AdamW with a rate for each kind of layer, warmed up, then falling along a cosine."""
-        optimizer = torch.optim.AdamW(
-            parameter_groups(self.network, self.settings), weight_decay=self.settings.weight_decay
-        )
+        """Return the optimiser with a rate for each kind of layer, warmed up, then falling along a cosine."""
+        groups, decay = parameter_groups(self.network, self.settings), self.settings.weight_decay
+        optimizer: torch.optim.Optimizer
+        if self.settings.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=decay)
+        else:
+            optimizer = torch.optim.AdamW(groups, weight_decay=decay)
         steps = int(self.trainer.estimated_stepping_batches)
         warm = max(1, round(self.settings.warmup * steps))
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, warm, steps))

@@ -55,9 +55,10 @@ def fit(
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
 ) -> None:
     """Train a recipe on a folder of classes."""
+    loaded, root = _load(recipe, data, set_)
+    # Only now, because it takes seconds, and a wrong recipe should be told at once.
     from vedette_train.fit import fit as run_fit
 
-    loaded, root = _load(recipe, data, set_)
     run = run_fit(loaded, root, out or Path("runs") / loaded.name, resume=resume)
     _print_metrics(run.directory)
 
@@ -70,9 +71,9 @@ def crossval(
     set_: SetOption = None,
 ) -> None:
     """Train once for each fold and judge every video by a network that never saw its group."""
+    loaded, root = _load(recipe, data, set_)
     from vedette_train.crossval import cross_validate
 
-    loaded, root = _load(recipe, data, set_)
     directory = out or Path("runs") / f"{loaded.name}-cv"
     cross_validate(loaded, root, directory)
     _print_metrics(directory)

@@ -33,7 +33,7 @@ def run_door(command: str, module: str, *, extra: str) -> int:
             raise MissingExtraError(error.name or module, extra) from error
     except VedetteError as error:
         # Parsers, of YAML for example, explain over several lines.
-        print(f"{command}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{command}: error: {' '.join(map(str.strip, str(error).splitlines()))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         code = _INTERRUPTED

@@ -5,6 +5,7 @@ A run that was interrupted goes on with `resume=True`, from its last finished ep
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,13 @@ from vedette_train.runs import (
 __all__ = ["fit"]
 
 _CHECKPOINTS = "checkpoints"
+# Warnings of Lightning that the user has nothing to do about.
+_NOT_FOR_THE_USER = (
+    ".*does not have many workers",  # kept frames load fast; train.workers raises it where it pays
+    "Checkpoint directory .* exists and is not empty",  # that is what --resume means
+    "The dirpath has changed",  # a run may be moved
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # between Lightning and PyTorch
+)
 
 
 def fit(recipe: Recipe, data: Path, out: Path, *, resume: bool = False, cache: Path | None = None) -> Run:
@@ -69,6 +77,8 @@ def fit(recipe: Recipe, data: Path, out: Path, *, resume: bool = False, cache: P
         DataError: when the dataset cannot be used or is not the resumed run's, or the loss is not finite.
     """
     keep_freed_memory()
+    # Its notes on hardware and products of its own; what matters of them we say ourselves.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     _check_out(recipe, out, resume)
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     cache = cache or cache_directory()
@@ -168,13 +178,13 @@ def _loaders(recipe: Recipe, parts: Parts, cache: Path) -> tuple[DataLoader[obje
 def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
     callbacks: list[Callback] = [
         EpochReport(out),
-        ModelCheckpoint(
-            out / _CHECKPOINTS, "best", monitor="val_loss", save_last=True, enable_version_counter=False
-        ),
+        ModelCheckpoint(out / _CHECKPOINTS, "best", monitor="val_loss", enable_version_counter=False),
+        # Not `save_last`, which saves only when there is a new best.
+        ModelCheckpoint(out / _CHECKPOINTS, "last", enable_version_counter=False),
     ]
     if recipe.train.patience:
         callbacks.append(EarlyStopping("val_loss", patience=recipe.train.patience))
-    return L.Trainer(
+    trainer = L.Trainer(
         max_epochs=recipe.train.epochs,
         precision=recipe.train.precision,
         devices=1,
@@ -185,6 +195,15 @@ def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
         enable_progress_bar=False,
         log_every_n_steps=1,
     )
+    log(f"training on {_device_name(trainer)}")
+    return trainer
+
+
+def _device_name(trainer: L.Trainer) -> str:
+    device = trainer.strategy.root_device
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type.upper()}, {torch.get_num_threads()} threads"
 
 
 def _run_loop(
@@ -198,8 +217,8 @@ def _run_loop(
         log("no epoch was finished before: starting from the first", style="yellow")
         checkpoint = None
     with warnings.catch_warnings():
-        # Loading from kept frames takes little; train.workers raises it where it pays.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        for message in _NOT_FOR_THE_USER:
+            warnings.filterwarnings("ignore", message=message)
         try:
             trainer.fit(classifier, *loaders, ckpt_path=str(checkpoint) if checkpoint else None)
         except SystemExit as error:  # Lightning's answer to Ctrl-C

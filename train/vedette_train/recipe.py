@@ -108,6 +108,7 @@ class TrainSettings(_Section):
 
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(8, ge=1)
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="sgd: Nesterov momentum 0.9.")
     lr: float = Field(1e-3, gt=0, description="Highest learning rate, of the classifier.")
     lr_pointwise: float | None = Field(None, gt=0, description="Of 1x1x1 convolutions; None: as lr.")
     lr_spatial: float | None = Field(None, gt=0, description="Of all other layers; None: as lr.")

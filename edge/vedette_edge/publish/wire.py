@@ -161,6 +161,9 @@ class Wire:
         """Say farewell, so that the will is not sent, and end paho's thread."""
         self._client.disconnect()
         self._client.loop_stop()
+        # The callbacks hold us and we hold the client: without the cycle its sockets close right away.
+        self._client.on_connect = self._client.on_disconnect = None
+        self._client.on_publish = self._client.on_message = None
 
     def _properties(self, message: Message, packet: int) -> Properties | None:
         if self._broker.protocol != "5":

@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 from train_helpers import (
+    LABELS,
     moving_square,
     tiny_recipe,
     write_dataset,
@@ -75,9 +76,7 @@ def test_unreadable_videos_are_listed_and_left_out(tmp_path, capsys):
 
 def test_a_part_that_lacks_a_class_says_so(tmp_path, capsys):
     root = write_dataset(tmp_path / "data", groups=3)
-    rows = [
-        (f"{label}/{label}_{i}.mp4", label, f"scene-{i}") for label in ("left", "right") for i in range(3)
-    ]
+    rows = [(f"{label}/{label}_{i}.mp4", label, f"scene-{i}") for label in LABELS for i in range(3)]
     write_pictures(root / "rare" / "only.mp4", moving_square("left", 9))
     write_groups(root, [*rows, ("rare/only.mp4", "rare", "scene-9")])
     load_parts(tiny_recipe(), root, tmp_path / "cache")

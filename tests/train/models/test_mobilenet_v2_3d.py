@@ -26,6 +26,7 @@ def small_network(mode, classes=3):
     network = MobileNetV2_3d(classes, width_mult=0.25, mode=mode, dropout=0.5)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):  # statistics that are not those of a new layer
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)  # some begin at zero
             torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
             torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
     torch.nn.init.normal_(network.head.bias)

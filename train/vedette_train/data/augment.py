@@ -8,6 +8,7 @@ from __future__ import annotations
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
 import torch
+from torch import Tensor
 from torchvision.transforms import v2
 
 from vedette_edge.manifest import InputSpec
@@ -43,8 +44,15 @@ def clip_augmentation(spec: InputSpec, settings: AugmentSettings) -> v2.Compose:
         )
     steps.append(v2.ToDtype(torch.float32, scale=True))
     steps.append(v2.Normalize(list(spec.mean), list(spec.std)))
+    if spec.temporal == "difference":
+        steps.append(v2.Lambda(_difference))
     return v2.Compose(steps)
 
 
 def _fill(spec: InputSpec) -> list[float]:
     return [255.0 * value for value in spec.mean]
+
+
+def _difference(clip: Tensor) -> Tensor:
+    """Return each frame minus the one before it, the first one zero; (T, C, H, W)."""
+    return torch.cat([torch.zeros_like(clip[:1]), clip[1:] - clip[:-1]])

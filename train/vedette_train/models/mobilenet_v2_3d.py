@@ -123,3 +123,8 @@ def _initialise(network: nn.Module) -> None:
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, 0.0, 0.01)
             nn.init.zeros_(module.bias)
+        elif isinstance(module, InvertedResidual3d) and module.residual:
+            # Blocks begin as the identity [Goyal et al., 2017, arXiv 1706.02677, section 5.1].
+            norm = module.project[-1]
+            assert isinstance(norm, nn.BatchNorm3d)
+            nn.init.zeros_(norm.weight)

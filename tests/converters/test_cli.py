@@ -1,0 +1,75 @@
+"""The command `vedette-convert`, through its door."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from vedette_converters.__main__ import main
+from vedette_edge import __version__
+from vedette_edge.bundle import open_bundle
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["vedette-convert", *map(str, arguments)])
+        code = main()
+        printed = capsys.readouterr()
+        return code, re.sub(r"\x1b\[[0-9;]*m", "", printed.out + printed.err)
+
+    return run
+
+
+def test_help_shows_an_example(command):
+    code, printed = command("--help")
+    assert code == 0
+    assert "vedette-convert runs/demo --out bundles/demo" in printed
+
+
+def test_the_version_is_printed(command):
+    assert command("--version") == (0, f"vedette-convert {__version__}\n")
+
+
+def test_a_run_becomes_a_bundle_and_its_proof_is_shown(command, run_directory, tmp_path):
+    code, printed = command(run_directory, "--out", "bundle", "--release", 3)
+    assert code == 0
+    assert "bundle  (release 3)" in printed
+    cells = [cell.strip() for cell in printed.replace("┃", "│").split("│")]
+    assert "onnx-fp32-clip" in cells
+    assert any(cell.startswith("100.0%") for cell in cells)
+    assert open_bundle(tmp_path / "bundle").manifest.release == 3
+    assert command(run_directory, "--out", "bundle")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["nowhere", "--out", "bundle"], 1, "vedette-convert: error: nowhere is not a run"),
+        (["nowhere"], 2, "Missing option '--out'"),
+        ([".", "--out", "."], 2, "vedette-convert: error: . exists; a bundle is never overwritten"),
+        ([".", "--out", "bundle", "--release", "-1"], 2, "Invalid value for '--release'"),
+    ],
+)
+def test_an_error_is_one_sentence_and_a_code(arguments, code, sentence, command, tmp_path):
+    found, printed = command(*arguments)
+    assert found == code
+    assert sentence in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_runs_as_a_module(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "vedette_converters", "nowhere", "--out", "bundle"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("vedette-convert: error: nowhere is not a run")
+    assert done.stderr.count("\n") == 1

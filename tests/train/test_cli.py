@@ -1,0 +1,167 @@
+"""The commands of `vedette-train`, through their door."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import cv2
+import pytest
+import yaml
+from train_helpers import tiny_recipe
+
+from vedette_edge import __version__
+from vedette_train.__main__ import main
+from vedette_train.history import read_history
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path, cache):
+    """Run a command in a folder of its own; return its exit code and what it printed, without colours."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["vedette-train", *map(str, arguments)])
+        code = main()
+        printed = capsys.readouterr()
+        return code, re.sub(r"\x1b\[[0-9;]*m", "", printed.out + printed.err)
+
+    return run
+
+
+@pytest.fixture
+def recipe_file(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(tiny_recipe(train__epochs=1).to_yaml())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "example"),
+    [
+        (["fit"], "vedette-train fit demo --data out/data --out runs/demo"),
+        (["crossval"], "vedette-train crossval actions --data"),
+        (["evaluate"], "vedette-train evaluate runs/demo"),
+        (["data", "synth"], "vedette-train data synth --out out/data --clips 30"),
+    ],
+)
+def test_help_shows_an_example(arguments, example, command):
+    code, printed = command(*arguments, "--help")
+    assert code == 0
+    assert example in printed
+
+
+def test_the_version_is_printed(command):
+    assert command("--version") == (0, f"vedette-train {__version__}\n")
+
+
+def test_without_a_command_there_is_help(command):
+    code, printed = command()
+    assert code in {0, 2}
+    assert "crossval" in printed
+
+
+def test_the_packaged_recipes_are_listed_with_what_they_are(command):
+    code, printed = command("recipes")
+    assert code == 0
+    assert re.search(r"^demo +Tells five exercises", printed, re.M)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["fit", "dmeo"], 2, "no recipe 'dmeo': neither a file nor one of: actions, demo"),
+        (["fit", "demo"], 2, "recipe 'demo' names no data: say where it is with --data DIR"),
+        (["fit", "demo", "--set", "train.epoch=1"], 2, "train.epoch: unknown key, did you mean 'epochs'?"),
+        (["fit", "demo", "--set", "seed=["], 2, "--set seed=[: the value is not YAML"),
+        (["fit", "demo", "--data", "nowhere"], 1, "nowhere: no such folder"),
+        (["crossval", "demo", "--data", "nowhere"], 1, "nowhere: no such folder"),
+        (["evaluate", "nowhere"], 1, "nowhere is not a run: it has no run.json"),
+    ],
+)
+def test_an_error_is_one_sentence_and_a_code(arguments, code, sentence, command):
+    found, printed = command(*arguments)
+    assert found == code
+    lines = [line for line in printed.splitlines() if line.startswith("vedette-train: error: ")]
+    assert len(lines) == 1
+    assert sentence in lines[0]
+    assert printed.endswith(lines[0] + "\n")
+
+
+@pytest.mark.parametrize("arguments", [["fit"], ["fti"], ["fit", "demo", "--epochs", "3"], ["data", "synth"]])
+def test_bad_use_is_told_by_the_parser(arguments, command):
+    code, printed = command(*arguments)
+    assert code == 2
+    assert "Usage: vedette-train" in printed
+
+
+def test_training_ends_with_the_figures(command, recipe_file, data, tmp_path):
+    code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8")
+    assert code == 0
+    assert (tmp_path / "runs" / "tiny" / "metrics.json").is_file()
+    assert re.search(r"runs/tiny +\(fold 0 of 2 by group, seed 8\)", printed)
+    assert re.search(r"accuracy +│ [01]\.\d{3} │ 0\.\d{3} to [01]\.\d{3} +│ 4", printed)
+    assert "recall left" in printed
+    code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8")
+    assert code == 2
+    assert "is not empty; add --resume" in printed
+
+
+def test_a_recipe_can_name_its_data(command, recipe_file, data, tmp_path):
+    values = yaml.safe_load(recipe_file.read_text())
+    values["data"]["root"] = str(data)
+    recipe_file.write_text(yaml.safe_dump(values))
+    assert command("fit", recipe_file, "--out", tmp_path / "run")[0] == 0
+    assert read_history(tmp_path / "run")["epoch"] == [1.0]
+
+
+def test_evaluation_writes_the_report_anew(command, own_run):
+    (own_run / "metrics.json").unlink()
+    code, printed = command("evaluate", own_run)
+    assert code == 0
+    assert "macro F1" in printed
+    assert (own_run / "metrics.json").is_file()
+
+
+def test_cross_validation_ends_with_the_figures_of_all_folds(command, recipe_file, data, tmp_path):
+    code, printed = command("crossval", recipe_file, "--data", data)
+    assert code == 0
+    assert "2 folds by group, pooled, seed 3" in printed
+    folds = (tmp_path / "runs" / "tiny-cv").glob("fold-*")
+    assert sorted(path.name for path in folds) == ["fold-0", "fold-1"]
+
+
+@pytest.mark.slow
+def test_synthetic_clips_are_drawn_at_the_frame_rate_asked_for(command, tmp_path):
+    arguments = ("--clips", 1, "--seconds", 0.5, "--fps", 10, "--workers", 1, "--seed", 2)
+    code, printed = command("data", "synth", "--out", tmp_path / "data", *arguments)
+    assert code == 0
+    assert f"wrote {tmp_path / 'data'}" in printed
+    for path in (tmp_path / "data").glob("*/*.mp4"):
+        assert 7.5 < cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS) < 12.5
+    code, printed = command("data", "synth", "--out", tmp_path / "data", *arguments)
+    assert code == 1
+    assert printed.startswith("vedette-train: error: ")
+
+
+@pytest.mark.slow
+def test_a_long_video_comes_with_its_timeline(command, tmp_path):
+    code, printed = command("data", "synth", "--out", tmp_path / "new", "--timeline", 6, "--fps", 4)
+    assert code == 0
+    assert re.search(r"wrote .*timeline-0\.mp4 with \d+ actions", printed)
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {
+        "timeline-0.mp4",
+        "timeline-0.timeline.json",
+    }
+
+
+def test_the_door_is_a_console_script(tmp_path):
+    script = shutil.which("vedette-train", path=str(sys.prefix) + "/bin")
+    assert script, "install the project: pip install -e .[dev]"
+    done = subprocess.run([script, "fit", "dmeo"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("vedette-train: error: no recipe 'dmeo'")
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
