@@ -185,7 +185,8 @@ def _metrics(run: Run) -> dict[str, Any]:
 def _provenance(run: Run, metrics: dict[str, Any]) -> Provenance:
     return Provenance(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        recipe=run.recipe.model_dump(mode="json"),
+        # Where the data lay is the building machine's business.
+        recipe=run.recipe.model_dump(mode="json", exclude={"data": {"root"}}),
         dataset=run.info.dataset,
         split={
             "train": tuple(sorted({sample.group for sample in run.info.train})),

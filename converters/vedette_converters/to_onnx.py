@@ -19,6 +19,13 @@ from vedette_train.models import HeatmapModel
 __all__ = ["OnnxFile", "to_onnx"]
 
 
+_REFUSALS = (
+    torch.onnx.errors.OnnxExporterError,
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class OnnxFile:
     """An exported model.
@@ -74,7 +81,7 @@ def to_onnx(network: HeatmapModel, spec: InputSpec) -> OnnxFile:
         model = program.model_proto
         _strip_build_traces(model)
         onnx.checker.check_model(model, full_check=True)
-    except (torch.onnx.errors.OnnxExporterError, onnx.checker.ValidationError) as error:
+    except _REFUSALS as error:
         raise BundleError(f"this network cannot be written as ONNX: {error}") from error
     opset = next(entry.version for entry in model.opset_import if entry.domain == "")
     return OnnxFile(model.SerializeToString(), opset)

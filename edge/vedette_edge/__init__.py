@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 
 __all__ = ["__version__"]
 
 __version__ = version("vedette")
+
+# Both are read when OpenCV is loaded; our own errors say what matters of a bad video, once.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")

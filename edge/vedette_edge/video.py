@@ -7,13 +7,8 @@ off later simply ends there, as a camera does.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-
-# Both must be set before OpenCV loads FFmpeg; our own errors say what matters, once.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 
 import cv2
 import numpy as np

@@ -1,37 +1,5 @@
 from __future__ import annotations
 
-import shutil
+from train_fixtures import cache, data, own_run, run_directory
 
-# Before any test module imports torchvision, or what imports it.
-import vedette_train.torchvision_compat  # noqa: F401
-
-import pytest
-import torch
-from train_helpers import prepared, trained
-
-# Threads wait for each other where cores are shared, and these tensors are tiny.
-torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory):
-    """A dataset of two classes in four scenes; no test may change it."""
-    return prepared(tmp_path_factory.getbasetemp())[0]
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """Decoded frames, shared by all tests."""
-    return prepared(tmp_path_factory.getbasetemp())[1]
-
-
-@pytest.fixture(scope="session")
-def run_directory(tmp_path_factory):
-    """A run that was trained; no test may change it."""
-    return trained(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture
-def own_run(run_directory, tmp_path):
-    """A copy of the trained run that a test may spoil."""
-    return shutil.copytree(run_directory, tmp_path / "run")
+__all__ = ["cache", "data", "own_run", "run_directory"]

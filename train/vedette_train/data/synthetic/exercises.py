@@ -65,13 +65,12 @@ def _rise(phase: float) -> float:
 
 
 def _heading(rng: np.random.Generator, least: float, most: float) -> float:
-    """A turn in degrees to either side; now and then the figure has its back to the camera."""
-    turn = float(rng.uniform(least, most) * rng.choice([-1, 1]))
-    return turn + 180.0 if rng.uniform() < 0.12 else turn
+    """A turn in degrees to either side of the camera."""
+    return float(rng.uniform(least, most) * rng.choice([-1, 1]))
 
 
 def _jumping_jack(rng: np.random.Generator, _body: Body) -> Motion:
-    beat, turn = _beat(rng), _heading(rng, 0, 40)
+    beat, turn = _beat(rng), _heading(rng, 0, 30)
     top, wide, jump = rng.uniform(135, 172), rng.uniform(17, 28), rng.uniform(0.03, 0.07)
     bend = rng.uniform(0, 25)
 
@@ -88,7 +87,7 @@ def _jumping_jack(rng: np.random.Generator, _body: Body) -> Motion:
 
 
 def _squat(rng: np.random.Generator, _body: Body) -> Motion:
-    beat, turn = _beat(rng), _heading(rng, 10, 80)
+    beat, turn = _beat(rng), _heading(rng, 15, 50)
     deep, stance, lean = rng.uniform(70, 98), rng.uniform(7, 14), rng.uniform(22, 38)
     ahead = (rng.uniform(75, 95), rng.uniform(75, 95)), (rng.uniform(35, 50), 125.0)
     reach = ahead[0 if rng.uniform() < 0.7 else 1]
@@ -111,7 +110,7 @@ def _squat(rng: np.random.Generator, _body: Body) -> Motion:
 
 
 def _push_up(rng: np.random.Generator, body: Body) -> Motion:
-    beat, turn = _beat(rng), _heading(rng, 48, 90)
+    beat, turn = _beat(rng), _heading(rng, 55, 90)
     length = body.torso + body.leg
     high = 0.94 * (body.upper_arm + body.forearm)
     low, flare, sag = rng.uniform(0.1, 0.15), rng.uniform(10, 30), rng.uniform(-4, 3)
@@ -148,7 +147,7 @@ def _bent_arm(body: Body, forwards: float, down: float) -> Angles:
 
 
 def _wave(rng: np.random.Generator, _body: Body) -> Motion:
-    beat, turn = _beat(rng), _heading(rng, 0, 45)
+    beat, turn = _beat(rng), _heading(rng, 0, 30)
     raised, swing, lift = rng.uniform(120, 152), rng.uniform(30, 48), rng.uniform(8, 17)
     both, opposed = rng.uniform() < 0.5, rng.uniform() < 0.5
     resting = _REST_ARMS[int(rng.integers(len(_REST_ARMS)))]
@@ -168,7 +167,7 @@ def _wave(rng: np.random.Generator, _body: Body) -> Motion:
 
 
 def _high_knees(rng: np.random.Generator, _body: Body) -> Motion:
-    beat, turn = _beat(rng), _heading(rng, 15, 85)
+    beat, turn = _beat(rng), _heading(rng, 15, 50)
     height, pump, jump = rng.uniform(80, 108), rng.uniform(25, 50), rng.uniform(0.01, 0.04)
     elbow, lean = rng.uniform(70, 105), rng.uniform(-4, 8)
 
@@ -192,7 +191,7 @@ def _idle(rng: np.random.Generator, _body: Body) -> Motion:
 
 
 def _stand(rng: np.random.Generator) -> Motion:
-    turn, shift = _heading(rng, 0, 75), rng.uniform(1, 5)
+    turn, shift = _heading(rng, 0, 60), rng.uniform(1, 5)
     pace, start = rng.uniform(0.12, 0.35), rng.uniform(0, _TAU)
     arms = _REST_ARMS[int(rng.integers(len(_REST_ARMS)))]
     gesture = _GESTURES[int(rng.integers(len(_GESTURES)))]

@@ -113,7 +113,8 @@ def random_view(rng: np.random.Generator, scene: Scene, size: tuple[int, int]) -
     )
     tall = float(rng.uniform(min(_SMALLEST * height, roomiest), roomiest))
     highest = max(REACH * tall + slack, (scene.base + _SHORTEST_FLOOR) * height)
-    x = rng.uniform(HALF_WIDTH * tall + slack, width - HALF_WIDTH * tall - slack)
+    reach = min(HALF_WIDTH * tall + slack, width / 2)
+    x = rng.uniform(reach, width - reach)
     lowest = height - DROP * tall - slack
     y = rng.uniform(min(highest, lowest), lowest)
     return View(
