@@ -257,9 +257,10 @@ def _metrics(topic: str, payload: bytes) -> Record:
     site, node = topic.split("/")[2:4]
     clock = datetime.fromtimestamp(metrics.ts).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     line = (
-        f"{clock}  health {site}/{node}  {metrics.windows} windows, "
-        f"inference p95 {metrics.inference_ms.p95:.1f} ms, capture to broker p95 {metrics.publish_ms.p95:.1f} ms, "
-        f"{metrics.dropped} frames dropped, {metrics.outbox} messages waiting"
+        f"{clock}  health {site}/{node}  {metrics.windows} windows"
+        f", inference p95 {metrics.inference_ms.p95:.1f} ms"
+        f", capture to broker p95 {metrics.publish_ms.p95:.1f} ms"
+        f", {metrics.dropped} frames dropped, {metrics.outbox} messages waiting"
     )
     return Record("metrics", line, _raw(topic, payload))
 
