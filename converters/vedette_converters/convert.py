@@ -95,7 +95,12 @@ def convert(
             measured=measure(session, golden[0].tensor),
             proof=proof,
         )
-        manifest = _manifest(run, metrics, variant, golden, writer, release)
+        expected = _joined(golden)
+        outputs = OutputSpec(
+            logits=expected.logits.shape[1:], heatmap=expected.heatmap.shape[1:], cells=network.heatmap_cells
+        )
+        stored = _store_golden(golden, expected, writer)
+        manifest = _manifest(run, metrics, variant, outputs, stored, release)
         writer.finish(manifest)
         # The device's own check, on the files as they lie on the disk.
         bundle = open_bundle(writer.directory)
@@ -138,17 +143,32 @@ def _proved(judged: Sequence[Judged], run: Run) -> Proof:
     return write_proof(judged, found, FP32_TOLERANCE, run.split_name)
 
 
+def _joined(golden: Sequence[_GoldenSample]) -> Outputs:
+    return Outputs(
+        np.concatenate([sample.outputs.logits for sample in golden]),
+        np.concatenate([sample.outputs.heatmap for sample in golden]),
+    )
+
+
+def _store_golden(golden: Sequence[_GoldenSample], expected: Outputs, writer: BundleWriter) -> Golden:
+    return Golden(
+        inputs=writer.add_array("golden/inputs.npy", np.stack([sample.frames for sample in golden])),
+        logits=writer.add_array("golden/logits.npy", expected.logits),
+        heatmap=writer.add_array("golden/heatmap.npy", expected.heatmap),
+        # Another processor sums in another order; the proof above was made on this one.
+        tolerance=10 * FP32_TOLERANCE,
+    )
+
+
 def _manifest(
     run: Run,
     metrics: dict[str, Any],
     variant: Variant,
-    golden: Sequence[_GoldenSample],
-    writer: BundleWriter,
+    outputs: OutputSpec,
+    golden: Golden,
     release: int,
 ) -> Manifest:
     recipe, info = run.recipe, run.info
-    logits = np.concatenate([sample.outputs.logits for sample in golden])
-    heatmap = np.concatenate([sample.outputs.heatmap for sample in golden])
     return Manifest(
         schema_version=1,
         name=recipe.name.replace("_", "-"),
@@ -158,15 +178,10 @@ def _manifest(
         min_agent=_MIN_AGENT,
         labels=tuple(Label(name=n, alarm=n not in recipe.data.background) for n in info.labels),
         input=recipe.data.input,
-        outputs=OutputSpec(logits=(logits.shape[1],), heatmap=heatmap.shape[1:]),
+        outputs=outputs,
         decision=recipe.decision,
         variants=(variant,),
-        golden=Golden(
-            inputs=writer.add_array("golden/inputs.npy", np.stack([sample.frames for sample in golden])),
-            logits=writer.add_array("golden/logits.npy", logits),
-            heatmap=writer.add_array("golden/heatmap.npy", heatmap),
-            tolerance=10 * FP32_TOLERANCE,
-        ),
+        golden=golden,
         provenance=_provenance(run, metrics),
     )
 

@@ -263,6 +263,7 @@ class Agent:
             camera=camera.id,
             labels=[label.name for label in manifest.labels],
             spec=manifest.input,
+            outputs=manifest.outputs,
             model_sha256=self._model.bundle.digest,
             boot=self._boot,
             next_seq=next_seq,

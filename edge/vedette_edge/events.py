@@ -17,8 +17,8 @@ import numpy as np
 
 from vedette_edge import heatmap
 from vedette_edge.decision import Transition
-from vedette_edge.manifest import InputSpec
-from vedette_edge.preprocess import seen_region
+from vedette_edge.manifest import InputSpec, OutputSpec
+from vedette_edge.preprocess import cell_region, seen_region
 from vedette_edge.publish.base import Message
 from vedette_edge.topics import Area, Event, Picture, Topics
 from vedette_edge.types import FloatArray, Frame, Image
@@ -79,6 +79,7 @@ class EventWriter:
         camera: str,
         labels: Sequence[str],
         spec: InputSpec,
+        outputs: OutputSpec,
         model_sha256: str,
         boot: str,
         next_seq: Callable[[], int],
@@ -92,6 +93,7 @@ class EventWriter:
             camera: its identifier.
             labels: names of the classes, by index.
             spec: the manifest's input, which says what part of a frame the network saw.
+            outputs: the manifest's outputs, which say where the heatmap's cells lie.
             model_sha256: digest of the bundle's manifest.
             boot: names this run of the agent.
             next_seq: gives the next number of this boot's events.
@@ -102,6 +104,7 @@ class EventWriter:
         self._camera = camera
         self._labels = labels
         self._spec = spec
+        self._outputs = outputs
         self._model = model_sha256
         self._boot = boot
         self._next_seq = next_seq
@@ -119,18 +122,21 @@ class EventWriter:
         """
         known = self._shown.get(transition.label)
         frame = view.frames[most_telling(view.heatmap, transition.label, len(view.frames))]
-        region = seen_region(frame.image.shape[1], frame.image.shape[0], self._spec)
+        seen = seen_region(frame.image.shape[1], frame.image.shape[0], self._spec)
+        region = cell_region(seen, self._spec, self._outputs)
         evidence = heatmap.class_map(view.heatmap, transition.label)
-        image = heatmap.overlay(frame.image, evidence, region, alpha=self._style.alpha)
+        hottest = heatmap.peak(evidence, region)
+        image = heatmap.overlay(frame.image, evidence, region, seen=seen, alpha=self._style.alpha)
         when = datetime.fromtimestamp(origin + frame.time).astimezone()
         label = self._labels[transition.label]
-        draw_banner(image, f"{label} {transition.score:.2f}", f"{self._camera}  {when:%Y-%m-%d %H:%M:%S}")
+        title, detail = f"{label} {transition.score:.2f}", f"{self._camera}  {when:%Y-%m-%d %H:%M:%S}"
+        draw_banner(image, title, detail, at_top=hottest[1] > 0.5)
         jpeg = heatmap.encode_jpeg(image, quality=self._style.quality, max_bytes=self._style.max_bytes)
         self._shown[transition.label] = _Shown(
             id=known.id if known else self._new_id(),
             position=frame.time,
             area=Area.of(heatmap.hot_box(evidence, region)),
-            hottest=_rounded(heatmap.peak(evidence, region)),
+            hottest=_rounded(hottest),
             picture=_describe(jpeg),
         )
         event = self._event(transition, origin)
@@ -194,8 +200,8 @@ def most_telling(evidence: FloatArray, label: int, frames: int) -> int:
     return int((int(slices.argmax()) + 0.5) / len(slices) * frames)
 
 
-def draw_banner(image: Image, title: str, detail: str) -> None:
-    """Write two lines on a dark band along the lower edge of a picture, in place.
+def draw_banner(image: Image, title: str, detail: str, *, at_top: bool = False) -> None:
+    """Write two lines on a dark band along the lower or upper edge of a picture, in place.
 
     The letters are a fixed part of the picture's height, and smaller where a line would not fit its width.
 
@@ -203,12 +209,14 @@ def draw_banner(image: Image, title: str, detail: str) -> None:
         image: (H, W, 3) uint8, BGR.
         title: the upper line.
         detail: the lower line.
+        at_top: take the upper edge, where the lower one would hide what the picture is about.
     """
     height, width = image.shape[:2]
     line = min(max(16, round(height * 0.06)), max(8, height // 6))
     margin = max(2, line // 3)
-    top = height - 2 * line - 2 * margin
-    image[max(0, top) :] = image[max(0, top) :] // 3
+    band = 2 * line + 2 * margin
+    top = 0 if at_top else height - band
+    image[max(0, top) : max(0, top + band)] //= 3
     for row, text in enumerate((title, detail)):
         _write(image, text, (margin, top + margin + (row + 1) * line - line // 5), line, width - 2 * margin)
 

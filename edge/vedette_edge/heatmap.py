@@ -34,15 +34,24 @@ def class_map(heatmap: FloatArray, label: int) -> FloatArray:
 
 
 def peak(evidence: FloatArray, region: Box) -> tuple[float, float]:
-    """Return the strongest place as (x, y), fractions of the picture; the centre of its grid cell.
+    """Return the strongest place as (x, y), fractions of the picture.
+
+    It is the centre of mass of the strongest cell and its neighbours, which is finer than the grid.
 
     Args:
         evidence: (H, W) float32 from `class_map`.
-        region: what the network saw, from `preprocess.seen_region`.
+        region: what the cells divide evenly, from `preprocess.cell_region`.
     """
     row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
-    x = region.x + region.w * (float(column) + 0.5) / evidence.shape[1]
-    y = region.y + region.h * (float(row) + 0.5) / evidence.shape[0]
+    top, left = max(0, int(row) - 1), max(0, int(column) - 1)
+    near = evidence[top : int(row) + 2, left : int(column) + 2]
+    # Squared, so that the strongest cell keeps most of the say; never all zero.
+    weight = near**2 + np.float32(1e-9)
+    rows, columns = np.indices(near.shape)
+    centre_row = top + float((rows * weight).sum() / weight.sum())
+    centre_column = left + float((columns * weight).sum() / weight.sum())
+    x = region.x + region.w * (centre_column + 0.5) / evidence.shape[1]
+    y = region.y + region.h * (centre_row + 0.5) / evidence.shape[0]
     return min(1.0, max(0.0, x)), min(1.0, max(0.0, y))
 
 
@@ -51,7 +60,7 @@ def hot_box(evidence: FloatArray, region: Box, threshold: float = 0.5, resolutio
 
     Args:
         evidence: (H, W) float32 from `class_map`.
-        region: what the network saw.
+        region: what the cells divide evenly.
         threshold: fraction of the peak, 0..1.
         resolution: the map is enlarged to this many pixels a side first, so the box is finer than the grid.
     """
@@ -70,17 +79,21 @@ def hot_box(evidence: FloatArray, region: Box, threshold: float = 0.5, resolutio
     return box.grown(0.0)
 
 
-def overlay(image: Image, evidence: FloatArray, region: Box, *, alpha: float = 0.55) -> Image:
+def overlay(
+    image: Image, evidence: FloatArray, region: Box, *, seen: Box | None = None, alpha: float = 0.55
+) -> Image:
     """Return the picture with the evidence laid over it; places without evidence keep their colours.
 
     Args:
         image: (H, W, 3) uint8, BGR.
         evidence: (h, w) float32 from `class_map`.
-        region: what the network saw.
+        region: what the cells divide evenly, from `preprocess.cell_region`.
+        seen: what the network saw, from `preprocess.seen_region`; by default the same. The rest of the
+            picture stays as it is.
         alpha: opacity at the strongest place, 0..1.
     """
     height, width = image.shape[:2]
-    weight = _spread(evidence, region, width, height)
+    weight = _spread(evidence, region, width, height) * _covered(seen or region, width, height)
     colours = cv2.applyColorMap((255 * weight).astype(np.uint8), cv2.COLORMAP_TURBO)
     opacity = np.float32(alpha) * np.sqrt(weight)
     return np.asarray(cv2.blendLinear(image, colours, 1.0 - opacity, opacity), dtype=np.uint8)
@@ -103,11 +116,16 @@ def _spread(evidence: FloatArray, region: Box, width: int, height: int) -> Float
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return np.asarray(np.clip(spread, 0.0, 1.0), dtype=np.float32)
+
+
+def _covered(region: Box, width: int, height: int) -> FloatArray:
+    """Return 1 for the pixels in the region, 0 elsewhere; (H, W) float32."""
     covered = np.zeros((height, width), dtype=np.float32)
     left, top = max(0, round(region.x * width)), max(0, round(region.y * height))
     right, bottom = round((region.x + region.w) * width), round((region.y + region.h) * height)
     covered[top:bottom, left:right] = 1.0
-    return np.asarray(np.clip(spread, 0.0, 1.0) * covered, dtype=np.float32)
+    return covered
 
 
 def encode_jpeg(image: Image, *, quality: int = 85, max_bytes: int | None = None) -> bytes:

@@ -31,6 +31,7 @@ __all__ = [
     "MANIFEST_NAME",
     "SCHEMA_VERSION",
     "Accuracy",
+    "Cells",
     "Decision",
     "FileEntry",
     "Golden",
@@ -124,6 +125,18 @@ class InputSpec(_Part):
         return self.frames / self.fps
 
 
+class Cells(_Part):
+    """Where the cells of a heatmap lie in the network's input.
+
+    Cell (row i, column j) speaks of the input around pixel (first + stride * j, first + stride * i). Strided
+    convolutions with symmetric padding keep the first cell at the first pixel, so the cells are not
+    centred on the picture: for MobileNetV2 taking them so would shift every heatmap by 16 pixels.
+    """
+
+    stride: float = Field(gt=0, description="Pixels of the input from one cell to the next.")
+    first: float = Field(description="Pixel coordinate of the first cell's centre; 0.5 is the first pixel's.")
+
+
 class OutputSpec(_Part):
     """The network's outputs, without the batch axis."""
 
@@ -132,6 +145,7 @@ class OutputSpec(_Part):
         description="(K, T', H', W'): sum_c w[k,c] * A[c,t,h,w] over the last convolution A; its ReLU "
         "is the HiResCAM of class k up to the constant 1 / (T' H' W')."
     )
+    cells: Cells | None = Field(default=None, description="None: the cells divide the input evenly.")
 
 
 class Decision(_Part):

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from vedette_edge.manifest import InputSpec
+from vedette_edge.manifest import InputSpec, OutputSpec
 from vedette_edge.types import Box, FloatArray, Image
 
-__all__ = ["fit", "resize", "seen_region", "to_tensor"]
+__all__ = ["cell_region", "fit", "resize", "seen_region", "to_tensor"]
 
 
 def fit(image: Image, spec: InputSpec) -> Image:
@@ -84,6 +84,26 @@ def seen_region(width: int, height: int, spec: InputSpec) -> Box:
     else:
         w, h = (1.0, aspect / wanted) if wider else (wanted / aspect, 1.0)
     return Box((1 - w) / 2, (1 - h) / 2, w, h)
+
+
+def cell_region(seen: Box, spec: InputSpec, outputs: OutputSpec) -> Box:
+    """Return the part of the picture that a heatmap's cells divide evenly; it may reach beyond the picture.
+
+    Args:
+        seen: what the network's input covers, from `seen_region`.
+        spec: the manifest's input.
+        outputs: the manifest's outputs, which say where the cells lie.
+    """
+    if outputs.cells is None:
+        return seen
+    rows, columns = outputs.heatmap[2:]
+    stride, first = outputs.cells.stride, outputs.cells.first
+    return Box(
+        seen.x + seen.w * (first - stride / 2) / spec.width,
+        seen.y + seen.h * (first - stride / 2) / spec.height,
+        seen.w * stride * columns / spec.width,
+        seen.h * stride * rows / spec.height,
+    )
 
 
 def _visible_part(image: Image, spec: InputSpec) -> Image:

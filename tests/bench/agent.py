@@ -13,7 +13,7 @@ from paired import compare
 from vedette_converters.to_onnx import to_onnx
 from vedette_edge.camera import Watcher
 from vedette_edge.events import EventWriter, PictureStyle
-from vedette_edge.manifest import Decision
+from vedette_edge.manifest import Decision, OutputSpec
 from vedette_edge.publish.outbox import Outbox
 from vedette_edge.runtimes.onnx import OnnxSession
 from vedette_edge.sampling import sample_clips
@@ -60,6 +60,7 @@ def _agent(video: Path, session: OnnxSession, store: Path) -> None:
         camera="cam",
         labels=LABELS,
         spec=SPEC,
+        outputs=OutputSpec(logits=(2,), heatmap=(2, 1, 4, 4)),
         model_sha256="0" * 64,
         boot="bench",
         next_seq=lambda: next(numbers),

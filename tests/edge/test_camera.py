@@ -32,6 +32,7 @@ def make_watcher(shared_bundle):
             camera="door",
             labels=[label.name for label in manifest.labels],
             spec=manifest.input,
+            outputs=manifest.outputs,
             model_sha256=bundle.digest,
             boot="boot",
             next_seq=itertools.count(1).__next__,

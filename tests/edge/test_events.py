@@ -10,6 +10,7 @@ from edge_helpers import input_spec
 
 from vedette_edge.decision import Transition
 from vedette_edge.events import EventWriter, PictureStyle, View, draw_banner, most_telling
+from vedette_edge.manifest import OutputSpec
 from vedette_edge.topics import Topics, parse_event
 from vedette_edge.types import Frame
 
@@ -24,6 +25,7 @@ def writer():
         camera="door",
         labels=["calm", "fight"],
         spec=input_spec(),
+        outputs=OutputSpec(logits=(2,), heatmap=(2, 2, 4, 4)),
         model_sha256="0" * 64,
         boot="boot",
         next_seq=itertools.count(1).__next__,

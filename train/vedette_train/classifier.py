@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from vedette_edge.errors import DataError
+from vedette_train.losses import evidence_in_quiet_places
+from vedette_train.models import HeatmapModel
 from vedette_train.models.layers import PaddedConv3d
 from vedette_train.recipe import TrainSettings
 
@@ -78,13 +80,22 @@ class ClipClassifier(L.LightningModule):
 
     def _measure(self, batch: Batch, part: str, metric: MulticlassAccuracy) -> Tensor:
         clips, labels = batch
-        logits = self.network(clips)
-        loss: Tensor = self.loss(logits, labels)
+        logits, penalty = self._forward(clips, labels)
+        loss: Tensor = self.loss(logits, labels) + penalty
         metric(logits, labels)
         options: dict[str, Any] = {"on_step": False, "on_epoch": True, "prog_bar": True}
         self.log(f"{part}_loss", loss, batch_size=len(labels), **options)
         self.log(f"{part}_accuracy", metric, batch_size=len(labels), **options)
         return loss
+
+    def _forward(self, clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits and what is added to the loss."""
+        if not (self.training and self.settings.locality):
+            return self.network(clips), clips.new_zeros(())
+        network = cast(HeatmapModel, self.network)
+        logits, heatmap = network.forward_with_heatmap(clips)
+        quiet = evidence_in_quiet_places(clips, heatmap, labels, network.heatmap_cells)
+        return logits, self.settings.locality * quiet
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser with a rate for each kind of layer, warmed up, then falling along a cosine."""

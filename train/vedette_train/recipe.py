@@ -114,6 +114,9 @@ class TrainSettings(_Section):
     lr_spatial: float | None = Field(None, gt=0, description="Of all other layers; None: as lr.")
     weight_decay: float = Field(0.01, ge=0)
     label_smoothing: Fraction = 0.0
+    locality: float = Field(
+        0.0, ge=0, description="Weight of a penalty on evidence where the clip shows nothing; see `losses`."
+    )
     balance: bool = Field(False, description="Weigh the classes by the inverse of their frequency.")
     warmup: Fraction = Field(0.1, description="Share of all steps in which the rate rises; then cosine.")
     patience: int | None = Field(None, ge=1, description="Epochs without a lower loss before it stops.")

@@ -15,6 +15,8 @@ from typing import Any, Protocol, cast
 
 from torch import Tensor, nn
 
+from vedette_edge.manifest import Cells
+
 __all__ = ["MODELS", "HeatmapModel", "create_model"]
 
 MODELS: dict[str, tuple[str, str]] = {
@@ -23,7 +25,13 @@ MODELS: dict[str, tuple[str, str]] = {
 
 
 class HeatmapModel(Protocol):
-    """A classifier that can say where it looked."""
+    """A classifier that can say where it looked.
+
+    Attributes:
+        heatmap_cells: where the cells of its class maps lie in the input.
+    """
+
+    heatmap_cells: Cells
 
     def forward_with_heatmap(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map clips (N, 3, T, H, W) to logits (N, K) and class maps (N, K, T', H', W')."""

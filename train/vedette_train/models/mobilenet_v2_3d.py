@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from vedette_edge.manifest import Cells
 from vedette_train.models.layers import ConvBnRelu6, InvertedResidual3d, PaddedConv3d, Stride
 
 __all__ = ["MODES", "MobileNetV2_3d"]
@@ -50,6 +51,9 @@ class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyph
     Modes: `standard` halves T four times; `high_temporal` keeps T everywhere (2.8 times the work);
     `causal` keeps T and lets no frame see its future, so it can run frame by frame.
     """
+
+    # Five strides of 2 with symmetric padding: each keeps the first pixel in the first cell's centre.
+    heatmap_cells = Cells(stride=32.0, first=0.5)
 
     def __init__(
         self, num_classes: int, width_mult: float = 1.0, mode: str = "standard", dropout: float = 0.2

@@ -1,0 +1,42 @@
+"""What a network is taught beside the label."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from vedette_edge.manifest import Cells
+
+__all__ = ["evidence_in_quiet_places"]
+
+
+def evidence_in_quiet_places(clips: Tensor, heatmap: Tensor, labels: Tensor, cells: Cells) -> Tensor:
+    """Return how far the evidence for the true class lies from where something happens.
+
+    A network may learn that a person on the floor leaves the upper half of the picture empty, and then
+    points at the emptiness. Penalising such evidence makes it point at the person, in the spirit of
+    "right for the right reasons" [Ross et al., 2017, arXiv 1703.03717].
+
+    Args:
+        clips: (N, C, T, H, W), zero where nothing is to be seen: differences of frames.
+        heatmap: (N, K, T', H', W') class maps.
+        labels: (N,) int.
+        cells: where the maps' cells lie in the clip.
+
+    Returns:
+        Scalar in 0..1: the mean quietness, 0 where most happens and 1 where nothing does, of the places
+        that a softmax over the class map chooses.
+    """
+    stride = round(cells.stride)
+    # A window around each cell's centre; the cells begin at the first pixel.
+    action = F.avg_pool2d(
+        clips.abs().mean(dim=(1, 2)).unsqueeze(1),
+        stride + 1,
+        stride,
+        padding=stride // 2,
+        count_include_pad=False,
+    ).squeeze(1)
+    quiet = (1.0 - action / action.amax(dim=(1, 2), keepdim=True).clamp(min=1e-6)) ** 2
+    evidence = heatmap.mean(dim=2)[range(len(labels)), labels]
+    chosen = evidence.flatten(1).softmax(dim=1)
+    return (quiet.flatten(1) * chosen).sum(dim=1).mean()
