@@ -30,11 +30,17 @@ def test_no_evidence_is_an_empty_map():
 
 
 def test_the_peak_is_the_centre_of_the_strongest_cell():
-    assert peak(spot(1, 6), WHOLE) == (6.5 / 8, 1.5 / 8)
+    assert peak(spot(1, 6), WHOLE) == pytest.approx((6.5 / 8, 1.5 / 8))
+
+
+def test_the_peak_leans_towards_a_strong_neighbour():
+    x, y = peak(spot(4, 4) + 0.5 * spot(4, 5), WHOLE)
+    assert 4.5 / 8 < x < 5.0 / 8
+    assert y == pytest.approx(4.5 / 8)
 
 
 def test_the_peak_lies_where_the_network_looked():
-    assert peak(spot(0, 7), Box(0.25, 0.0, 0.5, 1.0)) == (0.25 + 0.5 * 7.5 / 8, 0.5 / 8)
+    assert peak(spot(0, 7), Box(0.25, 0.0, 0.5, 1.0)) == pytest.approx((0.25 + 0.5 * 7.5 / 8, 0.5 / 8))
 
 
 def test_a_peak_in_a_letterbox_bar_is_moved_to_the_pictures_edge():

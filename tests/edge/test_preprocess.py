@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from edge_helpers import SIDE, input_spec
 
-from vedette_edge.preprocess import fit, resize, seen_region, to_tensor
+from vedette_edge.manifest import Cells, OutputSpec
+from vedette_edge.preprocess import cell_region, fit, resize, seen_region, to_tensor
 from vedette_edge.types import Box
 
 RED = np.zeros((40, 80, 3), np.uint8)
@@ -73,3 +74,26 @@ def test_the_seen_region_of_a_wide_picture(crop, region):
 )
 def test_the_seen_region_of_a_tall_picture(crop, region):
     assert seen_region(40, 80, input_spec(crop=crop)) == region
+
+
+def test_differences_are_what_changed_since_the_frame_before():
+    frames = [np.full((SIDE, SIDE, 3), value, np.uint8) for value in (10, 30, 25)]
+    plain = input_spec(frames=3)
+    tensor = to_tensor(frames, plain.model_copy(update={"temporal": "difference"}))
+    pictures = to_tensor(frames, plain)
+    assert not tensor[:, :, 0].any()
+    np.testing.assert_allclose(tensor[:, :, 1:], pictures[:, :, 1:] - pictures[:, :, :-1], atol=1e-6)
+
+
+def test_cells_that_are_not_described_divide_what_was_seen_evenly():
+    seen = Box(0.25, 0.0, 0.5, 1.0)
+    assert cell_region(seen, input_spec(), OutputSpec(logits=(2,), heatmap=(2, 1, 3, 4))) == seen
+
+
+def test_the_first_cell_lies_at_the_first_pixel_where_strides_keep_it_there():
+    spec = input_spec(height=80, width=112)
+    outputs = OutputSpec(logits=(2,), heatmap=(2, 1, 3, 4), cells=Cells(stride=32.0, first=0.5))
+    region = cell_region(Box(0.0, 0.0, 1.0, 1.0), spec, outputs)
+    first_x, first_y = region.x + region.w * 0.5 / 4, region.y + region.h * 0.5 / 3
+    assert (first_x, first_y) == pytest.approx((0.5 / 112, 0.5 / 80))
+    assert region.x + region.w * 3.5 / 4 == pytest.approx(96.5 / 112)

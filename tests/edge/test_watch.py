@@ -55,6 +55,16 @@ def test_an_alert_is_one_readable_line():
     assert "\n" not in record.line
 
 
+def test_health_is_one_readable_line():
+    spread = {"count": 3, "p50": 4.0, "p95": 12.5, "max": 13.0}
+    values = {"ts": 1_700_000_000.0, "boot": "b", "uptime": 9.0, "frames": 75, "dropped": 2, "windows": 3}
+    values |= {"events": 1, "outbox": 4, "inference_ms": spread, "publish_ms": spread, "rss_bytes": 1}
+    (record,) = Reader().read(TOPICS.metrics, json.dumps(values).encode())
+    assert record.kind == "metrics"
+    for part in ("hall/n1", "3 windows", "p95 12.5 ms", "2 frames dropped", "4 messages waiting"):
+        assert part in record.line
+
+
 def test_an_end_says_how_long_and_how_sure():
     (record,) = read_event(Reader(), event(kind="end", end_time=1_700_000_007.5, end_position=7.5))
     assert "after 7.5 s, top 0.95" in record.line

@@ -127,3 +127,23 @@ def test_training_and_judging_compute_the_same_function():
 def test_what_cannot_be_built_is_an_error(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         MobileNetV2_3d(**{"num_classes": 2, **arguments})
+
+
+def test_a_cell_of_the_heatmap_speaks_of_the_pixels_that_it_says():
+    network = MobileNetV2_3d(num_classes=2, width_mult=0.25).eval()
+    for module in network.modules():
+        # All paths of the same sign and no nonlinearity: what remains is where a cell looks.
+        if isinstance(module, torch.nn.Conv3d):
+            module.weight.data.abs_()
+        elif isinstance(module, torch.nn.BatchNorm3d):
+            module.weight.data.fill_(1.0)
+        elif isinstance(module, torch.nn.ReLU6):
+            module.forward = lambda x: x
+    clip = torch.zeros(1, 3, 2, 352, 352, requires_grad=True)
+    cell = network.features(clip)[0, :, :, 5, 5].sum()
+    weight = torch.autograd.grad(cell, clip)[0].double().sum(dim=(0, 1, 2))
+    pixels = torch.arange(352) + 0.5
+    looks_at = float((weight.sum(dim=0) * pixels).sum() / weight.sum())
+    cells = network.heatmap_cells
+    # The border of the picture cuts the field of view a little.
+    assert looks_at == pytest.approx(cells.first + 5 * cells.stride, abs=3.0)

@@ -31,6 +31,7 @@ from vedette_train.data.synthetic.timeline import Action, Timeline, timeline_pat
 
 Progress = Callable[[int, int], None]
 
+_IDLE_TAKES: Final = 2
 _PACES: Final = (1.0, 1.0, 0.8, 1.2)  # of the frame rate asked for: real folders mix cameras
 _CAST, _CLIP, _PLAY = 0, 1, 2  # keys that keep the random streams apart
 
@@ -43,6 +44,7 @@ class ClipPlan:
         path: The file.
         label: One of `LABELS`.
         group: Number of the scene and person, from 0.
+        number: Which take of this label in this scene, from 0.
         seconds: Length.
         seed: The data set's seed.
         size: Width and height, pixels.
@@ -52,6 +54,7 @@ class ClipPlan:
     path: Path
     label: str
     group: int
+    number: int
     seconds: float
     seed: int
     size: tuple[int, int]
@@ -60,7 +63,7 @@ class ClipPlan:
     def take(self) -> Take:
         """Draw scene, person, motion and camera."""
         cast = random_cast(_stream(self.seed, _CAST, self.group), self.size)
-        rng = _stream(self.seed, _CLIP, self.group, LABELS.index(self.label))
+        rng = _stream(self.seed, _CLIP, self.group, LABELS.index(self.label), self.number)
         fps = self.fps * float(rng.choice(_PACES))
         motion = random_motion(self.label, rng, cast.person.body)
         return cast.take(rng, motion, size=self.size, fps=fps, frames=max(1, round(self.seconds * fps)))
@@ -81,7 +84,8 @@ def write_dataset(
 
     Args:
         out: The folder; it must be empty or not exist.
-        clips_per_class: How many clips of each label; also the number of groups, as each has one of each.
+        clips_per_class: How many clips of each exercise, and twice as many of idling, which is what a camera
+            sees most of the time and takes more forms; also the number of groups, as each has all labels.
         seconds: Length of a clip.
         seed: Decides all chance, 0 or more.
         size: Width and height, pixels, at least 32 and even.
@@ -101,9 +105,10 @@ def write_dataset(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"'{out}' exists and is not an empty folder: choose a new folder or empty this one")
     plans = [
-        ClipPlan(out / label / f"{label}_{group + 1:04d}.mp4", label, group, seconds, seed, size, fps)
+        ClipPlan(out / label / _name(label, group, take), label, group, take, seconds, seed, size, fps)
         for label in LABELS
         for group in range(clips_per_class)
+        for take in range(_IDLE_TAKES if label == LABELS[0] else 1)
     ]
     for label in LABELS:
         _make_folder(out / label)
@@ -157,6 +162,10 @@ def write_timeline_video(
     )
     _write_text(timeline_path(path), timeline.model_dump_json())
     return timeline
+
+
+def _name(label: str, group: int, take: int) -> str:
+    return f"{label}_{group + 1:04d}{'abc'[take] if take else ''}.mp4"
 
 
 def _write_clips(plans: list[ClipPlan], workers: int) -> Iterator[None]:

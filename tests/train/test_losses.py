@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vedette_edge.manifest import Cells
+from vedette_train.losses import evidence_in_quiet_places
+
+CELLS = Cells(stride=8.0, first=0.5)
+LABELS = torch.tensor([1])
+
+
+def clip_with_action_at(row, column):
+    """Return a clip of 24x32 pixels, 3x4 cells, in which only the place of one cell changes."""
+    clip = torch.zeros(1, 3, 2, 24, 32)
+    top, left = max(0, 8 * row - 2), max(0, 8 * column - 2)
+    clip[..., top : 8 * row + 3, left : 8 * column + 3] = 1.0
+    return clip
+
+
+def map_with_evidence_at(row, column):
+    heatmap = torch.zeros(1, 2, 1, 3, 4)
+    heatmap[0, 1, 0, row, column] = 30.0
+    return heatmap
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 2), (2, 3)])
+def test_evidence_where_something_happens_costs_nothing(row, column):
+    clip, heatmap = clip_with_action_at(row, column), map_with_evidence_at(row, column)
+    assert evidence_in_quiet_places(clip, heatmap, LABELS, CELLS) < 1e-3
+
+
+def test_evidence_far_from_it_costs_the_most():
+    cost = evidence_in_quiet_places(clip_with_action_at(2, 3), map_with_evidence_at(0, 0), LABELS, CELLS)
+    assert cost > 0.99
+
+
+def test_only_the_evidence_for_the_true_class_counts():
+    clip, heatmap = clip_with_action_at(2, 3), map_with_evidence_at(2, 3)
+    heatmap[0, 0, 0, 0, 0] = 99.0
+    assert evidence_in_quiet_places(clip, heatmap, LABELS, CELLS) < 1e-3
+
+
+def test_a_clip_in_which_nothing_happens_is_finite_and_teaches_no_place():
+    heatmap = map_with_evidence_at(1, 1).requires_grad_()
+    cost = evidence_in_quiet_places(torch.zeros(1, 3, 2, 24, 32), heatmap, LABELS, CELLS)
+    cost.backward()
+    assert torch.isfinite(cost)
+    assert heatmap.grad.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("size", [(80, 112), (96, 128), (33, 64)])
+def test_the_cells_are_as_many_as_those_of_the_network(size):
+    rows, columns = -(-size[0] // 32), -(-size[1] // 32)
+    clip, heatmap = torch.rand(2, 3, 4, *size), torch.rand(2, 5, 1, rows, columns)
+    cost = evidence_in_quiet_places(clip, heatmap, torch.tensor([0, 4]), Cells(stride=32.0, first=0.5))
+    assert 0.0 <= cost <= 1.0
