@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -203,7 +204,9 @@ def test_a_second_sigterm_does_not_wait_for_the_broker(tmp_path, shared_bundle, 
 def test_a_full_disk_for_the_outbox_is_one_sentence(tmp_path, shared_bundle, long_video):
     config = write_config(tmp_path / "c.yaml", shared_bundle, long_video, free_port(), drain_timeout=0)
     limited = ["bash", "-c", 'ulimit -f 48; exec "$@"', "-", *agent_command("run", "--config", config)]
-    result = subprocess.run(limited, capture_output=True, text=True, timeout=30, check=False)
+    # Coverage keeps a file of its own, which the limit would break as well.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
+    result = subprocess.run(limited, capture_output=True, text=True, timeout=30, check=False, env=environment)
     assert result.returncode == 1
     assert "cannot use the store of undelivered messages" in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr

@@ -61,7 +61,8 @@ def test_the_public_surface_is_exactly_this() -> None:
 def test_every_label_has_its_folder_of_clips(dataset: Path) -> None:
     for label in LABELS:
         names = sorted(path.name for path in (dataset.parent / label).iterdir())
-        assert names == [f"{label}_0001.mp4", f"{label}_0002.mp4"]
+        takes = ("", "b") if label == "idle" else ("",)
+        assert names == [f"{label}_{group:04d}{take}.mp4" for group in (1, 2) for take in takes]
 
 
 def test_groups_list_every_clip_once_and_hold_every_label(dataset: Path) -> None:
@@ -70,7 +71,8 @@ def test_groups_list_every_clip_once_and_hold_every_label(dataset: Path) -> None
         path.relative_to(dataset.parent).as_posix() for path in dataset.parent.glob("*/*.mp4")
     }
     assert all(row["path"].startswith(f"{row['label']}/") for row in rows)
-    assert Counter((row["group"], row["label"]) for row in rows).most_common(1)[0][1] == 1
+    counts = Counter((row["group"], row["label"]) for row in rows)
+    assert all(count == (2 if label == "idle" else 1) for (_, label), count in counts.items())
     assert len({row["group"] for row in rows}) == 2
 
 
@@ -113,7 +115,7 @@ def test_the_number_of_workers_does_not_matter(dataset: Path, tmp_path: Path) ->
         on_progress=lambda *count: done.append(count),
     )
     assert again.read_bytes() == dataset.read_bytes()
-    assert done == [(count, 12) for count in range(1, 13)]
+    assert done == [(count, 14) for count in range(1, 15)]
     for row in read_groups(dataset):
         ours, theirs = read_frames(dataset.parent / row["path"]), read_frames(again.parent / row["path"])
         assert np.array_equal(ours, theirs)
