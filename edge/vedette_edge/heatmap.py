@@ -15,6 +15,7 @@ from vedette_edge.types import Box, FloatArray, Image
 __all__ = ["class_map", "encode_jpeg", "hot_box", "overlay", "peak"]
 
 _MIN_QUALITY = 20
+_DRAWN_SIDE = 160  # pixels
 
 
 def class_map(heatmap: FloatArray, label: int) -> FloatArray:
@@ -100,22 +101,30 @@ def overlay(
 
 
 def _spread(evidence: FloatArray, region: Box, width: int, height: int) -> FloatArray:
-    """Resample the map so that each of its cells lies over the pixels that it speaks of; (H, W) in 0..1."""
+    """Resample the map so that each of its cells lies over the pixels that it speaks of; (H, W) in 0..1.
+
+    It is drawn small and enlarged, because a map of a few cells has no detail to lose. The blur takes away
+    the creases of linear interpolation, which the eye would take for a finding.
+    """
+    shrink = min(1.0, _DRAWN_SIDE / max(width, height))
+    drawn_width, drawn_height = max(1, round(shrink * width)), max(1, round(shrink * height))
     rows, columns = evidence.shape
-    step_x, step_y = columns / (region.w * width), rows / (region.h * height)
+    step_x, step_y = columns / (region.w * drawn_width), rows / (region.h * drawn_height)
     affine = np.array(
         [
-            [step_x, 0.0, -0.5 + (0.5 - region.x * width) * step_x],
-            [0.0, step_y, -0.5 + (0.5 - region.y * height) * step_y],
+            [step_x, 0.0, -0.5 + (0.5 - region.x * drawn_width) * step_x],
+            [0.0, step_y, -0.5 + (0.5 - region.y * drawn_height) * step_y],
         ]
     )
-    spread = cv2.warpAffine(
+    drawn = cv2.warpAffine(
         evidence,
         affine,
-        (width, height),
+        (drawn_width, drawn_height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    smooth = cv2.GaussianBlur(drawn, (0, 0), 0.3 / step_x, sigmaY=0.3 / step_y)
+    spread = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(np.clip(spread, 0.0, 1.0), dtype=np.float32)
 
 
