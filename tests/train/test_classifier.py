@@ -11,6 +11,7 @@ from torch import nn
 
 from vedette_edge.errors import DataError
 from vedette_train.classifier import ClipClassifier, parameter_groups, warmup_cosine
+from vedette_train.losses import evidence_in_quiet_places
 from vedette_train.models.mobilenet_v2_3d import MobileNetV2_3d
 from vedette_train.recipe import TrainSettings
 
@@ -120,6 +121,19 @@ def test_the_loss_is_the_cross_entropy_weighed_and_smoothed():
     first = -(0.9 * log_p[0] + 3 * 0.1 * log_p[1])
     other = -(0.1 * log_p[0] + 3 * 0.9 * log_p[1])
     assert found.item() == pytest.approx((first + 2 * other) / (1 + 3 + 3))
+
+
+def test_evidence_in_quiet_places_is_added_to_the_loss_while_training_and_only_then():
+    network = MobileNetV2_3d(2, width_mult=0.25, dropout=0.0)
+    clips, labels = torch.randn(2, 3, 2, 64, 64), torch.tensor([0, 1])
+    losses = {}
+    for weight in (0.0, 2.0):
+        classifier = quiet(ClipClassifier(network, 2, TrainSettings(locality=weight))).train()
+        losses[weight] = classifier.training_step((clips, labels), 0).item()
+        assert classifier.eval()._forward(clips, labels)[1] == 0
+    heatmap = network.train().forward_with_heatmap(clips)[1]
+    penalty = evidence_in_quiet_places(clips, heatmap, labels, network.heatmap_cells).item()
+    assert losses[2.0] - losses[0.0] == pytest.approx(2 * penalty, abs=1e-3)
 
 
 @pytest.mark.parametrize(("logits", "loss"), [((math.nan, 0.0), "nan"), ((-math.inf, 0.0), "inf")])

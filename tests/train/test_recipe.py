@@ -30,6 +30,7 @@ def recipe_file(tmp_path):
         ({"model.mode": "sparse"}, "model.mode: Input should be 'standard', 'high_temporal' or 'causal'"),
         ({"model.dropout": 1.5}, "model.dropout: Input should be less than or equal to 1"),
         ({"data.fold": 2}, "data.fold is 2, with data.folds 2"),
+        ({"train.locality": 0.5}, "train.locality needs data.input.temporal: difference"),
         ({"data.input.std": [1.0, 0.0, 1.0]}, "data.input: std must be positive"),
         ({"augment.crop_area": [1.0, 0.5]}, "augment.crop_area: the first number must not be above"),
         ({"augment.crop_area": [0.0, 1.0]}, "augment.crop_area.0: Input should be greater than 0"),

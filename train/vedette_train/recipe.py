@@ -115,7 +115,9 @@ class TrainSettings(_Section):
     weight_decay: float = Field(0.01, ge=0)
     label_smoothing: Fraction = 0.0
     locality: float = Field(
-        0.0, ge=0, description="Weight of a penalty on evidence where the clip shows nothing; see `losses`."
+        0.0,
+        ge=0,
+        description="Weight of a penalty on evidence where the clip shows nothing; without dropout.",
     )
     balance: bool = Field(False, description="Weigh the classes by the inverse of their frequency.")
     warmup: Fraction = Field(0.1, description="Share of all steps in which the rate rises; then cosine.")
@@ -187,6 +189,11 @@ def recipe_from_dict(data: dict[str, Any], source: str) -> Recipe:
         recipe = Recipe.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
         raise ConfigError(f"{source}: {describe_errors(error, Recipe)}") from error
+    if recipe.train.locality and recipe.data.input.temporal != "difference":
+        raise ConfigError(
+            f"{source}: train.locality needs data.input.temporal: difference, where zero means that nothing "
+            "happens"
+        )
     if recipe.data.fold >= recipe.data.folds:
         raise ConfigError(f"{source}: data.fold is {recipe.data.fold}, with data.folds {recipe.data.folds}")
     return recipe
