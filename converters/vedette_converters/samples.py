@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vedette_edge.preprocess import to_tensor
+from vedette_edge.clips import clip_tensor
 from vedette_edge.types import FloatArray
-from vedette_train.evaluate import dataset_root, video_windows
+from vedette_train.evaluate import dataset_root, video_clips
 from vedette_train.runs import Run, Sample
 
 __all__ = ["VideoClips", "validation_clips"]
@@ -24,7 +24,7 @@ class VideoClips:
     Attributes:
         sample: which video, with its true label.
         frames: (N, T, H, W, 3) uint8, fitted to the network's input.
-        tensor: (N, 3, T, H, W) float32, the same as the network's input.
+        tensor: (N, C, T, H, W) float32, the same as the network's input.
     """
 
     sample: Sample
@@ -43,8 +43,8 @@ def validation_clips(
     root = dataset_root(run, data)
     spec = run.recipe.data.input
     for done, sample in enumerate(run.info.val, start=1):
-        windows = video_windows(root / sample.name, spec, run.recipe.decision.hop)
-        tensor = np.concatenate([to_tensor(list(window), spec) for window in windows])
-        yield VideoClips(sample, windows, tensor)
+        clips = list(video_clips(root / sample.name, spec, run.recipe.decision.hop))
+        frames = np.stack([np.stack([item.fitted for item in clip.items]) for clip in clips])
+        yield VideoClips(sample, frames, np.concatenate([clip_tensor(clip, spec) for clip in clips]))
         if on_progress:
             on_progress(done, len(run.info.val))

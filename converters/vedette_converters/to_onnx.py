@@ -61,7 +61,7 @@ def to_onnx(network: HeatmapModel, spec: InputSpec) -> OnnxFile:
         BundleError: when the exporter or ONNX's checker refuses the network; names the reason.
     """
     # Two clips, because the exporter takes an axis of length one for a constant.
-    example = torch.zeros(2, 3, spec.frames, spec.height, spec.width)
+    example = torch.zeros(2, spec.channels, spec.frames, spec.height, spec.width)
     module = _WithHeatmap(network).eval()
     try:
         with warnings.catch_warnings():

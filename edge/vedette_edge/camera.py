@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
+from vedette_edge.clips import ClipStream, Sampled, clip_tensor
 from vedette_edge.decision import Decider, Transition, softmax
 from vedette_edge.errors import VedetteError
 from vedette_edge.events import EventWriter, View
@@ -22,12 +22,11 @@ from vedette_edge.handover import HandOver
 from vedette_edge.health import Heartbeat
 from vedette_edge.manifest import Decision, InputSpec
 from vedette_edge.metrics import Durations
-from vedette_edge.preprocess import fit, to_tensor
 from vedette_edge.publish.base import JSON, Message, MessageSink
 from vedette_edge.runtimes.base import Session
-from vedette_edge.sampling import Clip, ClipSampler, TickSampler
+from vedette_edge.sampling import Clip
 from vedette_edge.sources.base import Pause, Source
-from vedette_edge.types import FloatArray, Frame, Image, Outputs
+from vedette_edge.types import FloatArray, Frame, Outputs
 
 __all__ = ["Camera", "SharedSession", "Watcher", "Window"]
 
@@ -77,18 +76,6 @@ class SharedSession:
         return outputs
 
 
-class _Sample:
-    """A frame, and the form in which the network gets it, made once however many clips share it."""
-
-    def __init__(self, frame: Frame, spec: InputSpec) -> None:
-        self.frame = frame
-        self._spec = spec
-
-    @cached_property
-    def fitted(self) -> Image:
-        return fit(self.frame.image, self._spec)
-
-
 class Watcher:
     """Samples, infers, decides and writes; the same clips as training's evaluation."""
 
@@ -116,8 +103,7 @@ class Watcher:
         """
         self._spec = spec
         self._temperature = decision.temperature
-        self._ticks = TickSampler(spec.fps)
-        self._clips: ClipSampler[_Sample] = ClipSampler(frames=spec.frames, hop=decision.hop, fps=spec.fps)
+        self._clips = ClipStream(spec, decision.hop)
         self._decider = Decider(decision, labels)
         self._session = session
         self._events = events
@@ -137,17 +123,13 @@ class Watcher:
         Raises:
             RuntimeBackendError: when the runtime fails.
         """
-        ticks, anew = self._ticks.push(frame.time)
+        clips, anew = self._clips.push(frame)
         messages = self._end_all(captured) if anew else []
         # After a gap the clock goes on; only a stream that counts from the start again gets a new origin.
         if self._origin is None or frame.time < self._last:
             self._origin = self._now() - frame.time
         self._last = frame.time
-        sample = _Sample(frame, self._spec)
-        if ticks:
-            # Now, not when the clip is full: fitting all its frames at once would delay the verdict.
-            sample.fitted  # noqa: B018  # fills the cache
-        for clip in self._clips.push(frame.time, sample):
+        for clip in clips:
             messages += self._judge(clip, captured)
         return messages
 
@@ -156,8 +138,8 @@ class Watcher:
         messages = [message for clip in self._clips.finish() for message in self._judge(clip, None)]
         return messages + self._end_all(None)
 
-    def _judge(self, clip: Clip[_Sample], captured: float | None) -> list[Message]:
-        outputs = self._session.run(to_tensor([sample.fitted for sample in clip.items], self._spec))
+    def _judge(self, clip: Clip[Sampled], captured: float | None) -> list[Message]:
+        outputs = self._session.run(clip_tensor(clip, self._spec))
         probabilities = softmax(outputs.logits[0], self._temperature)
         self.windows += 1
         if self._on_window is not None:

@@ -34,6 +34,7 @@ __all__ = [
     "Cells",
     "Decision",
     "FileEntry",
+    "FlowSpec",
     "Golden",
     "InputSpec",
     "Label",
@@ -89,12 +90,41 @@ class Label(_Part):
     alarm: bool = Field(description="Whether the agent raises an event for it.")
 
 
+class FlowSpec(_Part):
+    """Dense optical flow between neighbouring sampled frames, in pixels of the network's input.
+
+    The flow of a frame says how each point moved from the frame before it; that of a stream's first frame
+    is zero. It is computed on the fitted frames, in grey. The parameters are OpenCV's.
+    """
+
+    algorithm: Literal["farneback", "dis"] = Field(
+        default="farneback",
+        description="farneback: Farneback 2003, polynomial expansion. dis: Kroeger et al. 2016, faster.",
+    )
+    pyr_scale: float = Field(default=0.5, gt=0, lt=1, description="Farneback: size of each pyramid level.")
+    levels: int = Field(default=3, ge=1, description="Farneback: pyramid levels.")
+    winsize: int = Field(default=15, ge=3, description="Farneback: averaging window, pixels.")
+    iterations: int = Field(default=3, ge=1, description="Farneback: per level.")
+    poly_n: int = Field(default=5, ge=3, description="Farneback: neighbourhood of the expansion, pixels.")
+    poly_sigma: float = Field(default=1.2, gt=0, description="Farneback: sigma of the expansion.")
+    preset: Literal["ultrafast", "fast", "medium"] = Field(default="medium", description="DIS: quality.")
+    subtract_mean: bool = Field(
+        default=True, description="Take away the mean over the picture: the camera's own motion."
+    )
+    bound: float = Field(
+        default=10.0,
+        gt=0,
+        description="Pixels a sampled frame; the flow is cut to +-bound and divided by it.",
+    )
+
+
 class InputSpec(_Part):
     """How frames become the network's input, (N, C, T, H, W) float32.
 
     Each sampled frame is resized by `crop`, put into `color` order, and each value v in 0..255
     becomes `(v / 255 - mean) / std` for its channel. With `temporal` "difference", each frame then
-    becomes its difference to the frame before it, and the first one zero.
+    becomes its difference to the frame before it, and the first one zero. With `flow`, two channels
+    follow or stand alone, as `streams` says: flow to the right and flow downwards, in -1..1.
     """
 
     frames: int = Field(ge=1, description="Frames in a clip, T.")
@@ -112,12 +142,23 @@ class InputSpec(_Part):
     temporal: Literal["none", "difference"] = Field(
         default="none", description="none: the pictures. difference: what changed since the frame before."
     )
+    streams: Literal["rgb", "flow", "rgb+flow"] = Field(
+        default="rgb", description="C: 3 of the picture, 2 of the flow, or all 5, the picture first."
+    )
+    flow: FlowSpec | None = Field(default=None, description="Needed where `streams` names flow.")
 
     @model_validator(mode="after")
-    def _std_is_positive(self) -> InputSpec:
+    def _parts_fit_together(self) -> InputSpec:
         if min(self.std) <= 0:
             raise ValueError(f"std must be positive, got {self.std}")
+        if ("flow" in self.streams) != (self.flow is not None):
+            raise ValueError(f"streams is {self.streams!r} and flow is {'set' if self.flow else 'not set'}")
         return self
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's input, C."""
+        return {"rgb": 3, "flow": 2, "rgb+flow": 5}[self.streams]
 
     @property
     def seconds(self) -> float:

@@ -2,8 +2,8 @@
 
 Two steps, because the first is done once a frame and the second once a clip:
 `fit` makes a frame (H, W, 3) uint8 of the network's size and colour order; `to_tensor` stacks such
-frames into (1, 3, T, H, W) float32. `seen_region` says which part of the picture the network saw, so
-that a heatmap can be laid over the right place.
+frames, and their optical flow where the network sees it, into (1, C, T, H, W) float32. `seen_region`
+says which part of the picture the network saw, so that a heatmap can be laid over the right place.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from vedette_edge.flow import FlowField, clip_flow, to_channels
 from vedette_edge.manifest import InputSpec, OutputSpec
 from vedette_edge.types import Box, FloatArray, Image
 
@@ -36,16 +38,20 @@ def fit(image: Image, spec: InputSpec) -> Image:
     return np.ascontiguousarray(fitted[:, :, ::-1]) if spec.color == "rgb" else fitted
 
 
-def to_tensor(frames: Sequence[Image], spec: InputSpec) -> FloatArray:
+def to_tensor(
+    frames: Sequence[Image], spec: InputSpec, flow: Sequence[FlowField] | None = None
+) -> FloatArray:
     """Return fitted frames as the network's input.
 
     Args:
         frames: `spec.frames` pictures from `fit`, oldest first.
         spec: the manifest's input.
+        flow: the flow of each frame, (H, W, 2) pixels, from `flow.FlowStream`; by default it is computed from
+            these frames alone, so that the first one's is zero. Ignored where the network sees none.
 
     Returns:
-        (1, 3, T, H, W) float32: `(v / 255 - mean) / std` per channel, or the differences of these from
-        frame to frame.
+        (1, C, T, H, W) float32: `(v / 255 - mean) / std` per channel, or the differences of these from
+        frame to frame; then the flow in -1..1; whichever `spec.streams` names.
 
     Raises:
         ValueError: when the number of frames or a picture's shape is not the spec's.
@@ -54,13 +60,26 @@ def to_tensor(frames: Sequence[Image], spec: InputSpec) -> FloatArray:
     expected = (spec.frames, spec.height, spec.width, 3)
     if stack.shape != expected or stack.dtype != np.uint8:
         raise ValueError(f"expected {expected} uint8, got {stack.shape} {stack.dtype}")
+    parts: list[FloatArray] = []
+    if "rgb" in spec.streams:
+        parts.append(_scaled(stack, spec))
+    if spec.flow:
+        fields = clip_flow(frames, spec.flow, spec.color) if flow is None else np.stack(flow)
+        if fields.shape != (*expected[:3], 2):
+            raise ValueError(f"expected flow {(*expected[:3], 2)}, got {fields.shape}")
+        parts.append(to_channels(fields, spec.flow))
+    joined = np.concatenate(parts, axis=3) if len(parts) > 1 else parts[0]
+    return np.ascontiguousarray(joined.transpose(3, 0, 1, 2)[np.newaxis], dtype=np.float32)
+
+
+def _scaled(stack: NDArray[np.uint8], spec: InputSpec) -> FloatArray:
     mean = np.asarray(spec.mean, dtype=np.float32)
     std = np.asarray(spec.std, dtype=np.float32)
-    scaled = (stack.astype(np.float32) / np.float32(255.0) - mean) / std
+    scaled: FloatArray = (stack.astype(np.float32) / np.float32(255.0) - mean) / std
     if spec.temporal == "difference":
         scaled[1:] = scaled[1:] - scaled[:-1]
         scaled[0] = 0.0
-    return np.ascontiguousarray(scaled.transpose(3, 0, 1, 2)[np.newaxis], dtype=np.float32)
+    return scaled
 
 
 def resize(image: Image, height: int, width: int) -> Image:

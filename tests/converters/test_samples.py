@@ -5,7 +5,7 @@ import torch
 from vedette_converters.samples import validation_clips
 from vedette_edge.errors import DataError, VideoError
 from vedette_edge.preprocess import to_tensor
-from vedette_train.evaluate import video_windows
+from vedette_train.evaluate import video_clips
 from vedette_train.runs import open_run
 
 
@@ -16,9 +16,8 @@ def test_the_windows_of_every_validation_video_are_what_the_network_is_given(run
     assert done == [(number, 4) for number in range(1, 5)]
     spec = run.recipe.data.input
     for one in found:
-        assert np.array_equal(
-            one.frames, video_windows(data / one.sample.name, spec, run.recipe.decision.hop)
-        )
+        clips = video_clips(data / one.sample.name, spec, run.recipe.decision.hop)
+        assert np.array_equal(one.frames, [[item.fitted for item in clip.items] for clip in clips])
         assert len(one.tensor) == len(one.frames) == 5
         assert np.array_equal(one.tensor[1:2], to_tensor(list(one.frames[1]), spec))
     assert run.network()(torch.from_numpy(found[0].tensor)).shape == (5, 2)

@@ -8,15 +8,16 @@ import pytest
 import torch
 from train_helpers import FPS, input_spec, moving_square, tiny_recipe, write_pictures
 
+from vedette_edge.clips import clip_tensor
 from vedette_edge.errors import DataError, VideoError
-from vedette_edge.preprocess import fit, to_tensor
+from vedette_edge.preprocess import fit
 from vedette_edge.video import read_frames
 from vedette_train.evaluate import (
     Prediction,
     dataset_root,
     evaluate_run,
     read_predictions,
-    video_windows,
+    video_clips,
     window_probabilities,
     write_report,
 )
@@ -40,8 +41,8 @@ class Brightness(torch.nn.Module):
 @pytest.mark.parametrize(("pictures", "hop", "windows"), [(12, 2, 5), (12, 4, 3), (4, 1, 1), (1, 1, 1)])
 def test_a_video_is_cut_into_the_windows_of_the_device(pictures, hop, windows, tmp_path):
     path = write_pictures(tmp_path / "a.mp4", moving_square("left", 0, pictures))
-    found = video_windows(path, SPEC, hop)
-    assert found.shape == (windows, 4, 32, 64, 3)
+    found = [np.stack([item.fitted for item in clip.items]) for clip in video_clips(path, SPEC, hop)]
+    assert np.shape(found) == (windows, 4, 32, 64, 3)
     frames = [fit(frame.image, SPEC) for frame in read_frames(path)]
     for index, window in enumerate(found):
         wanted = [frames[min(index * hop + step, pictures - 1)] for step in range(4)]
@@ -54,8 +55,8 @@ def test_every_window_has_probabilities_at_the_temperature_of_the_recipe(tmp_pat
     assert decision.temperature != 1
     found = window_probabilities(Brightness(), path, SPEC, decision)
     assert found.shape == (37, 2)
-    for row, window in zip(found, video_windows(path, SPEC, 1), strict=True):
-        light = to_tensor(list(window), SPEC).mean() / decision.temperature
+    for row, clip in zip(found, video_clips(path, SPEC, 1), strict=True):
+        light = clip_tensor(clip, SPEC).mean() / decision.temperature
         assert row[0] == pytest.approx(np.exp(light) / (np.exp(light) + np.exp(-light)), abs=1e-5)
     assert np.allclose(found.sum(axis=1), 1)
 

@@ -27,8 +27,6 @@ def recipe_file(tmp_path):
         ({"train.epochs": 0}, "train.epochs: Input should be greater than or equal to 1 (found 0)"),
         ({"train.epochs": "5"}, "train.epochs: Input should be a valid integer (found '5')"),
         ({"train.lr": float("nan")}, "train.lr: Input should be a finite number"),
-        ({"model.mode": "sparse"}, "model.mode: Input should be 'standard', 'high_temporal' or 'causal'"),
-        ({"model.dropout": 1.5}, "model.dropout: Input should be less than or equal to 1"),
         ({"data.fold": 2}, "data.fold is 2, with data.folds 2"),
         ({"train.locality": 0.5}, "train.locality needs data.input.temporal: difference"),
         ({"data.input.std": [1.0, 0.0, 1.0]}, "data.input: std must be positive"),

@@ -9,20 +9,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from vedette_edge.clips import ClipStream, Sampled, clip_tensor
 from vedette_edge.errors import DataError
 from vedette_edge.files import write_atomically
 from vedette_edge.manifest import Decision, InputSpec
-from vedette_edge.preprocess import fit, to_tensor
-from vedette_edge.sampling import sample_clips
+from vedette_edge.sampling import Clip
 from vedette_edge.types import FloatArray
 from vedette_edge.video import read_frames
 from vedette_train.metrics import accuracy, confusion, macro_f1, recalls
@@ -34,7 +33,7 @@ __all__ = [
     "dataset_root",
     "evaluate_run",
     "read_predictions",
-    "video_windows",
+    "video_clips",
     "window_probabilities",
     "write_report",
 ]
@@ -51,23 +50,24 @@ class Prediction:
     probability: float
 
 
-def video_windows(path: Path, spec: InputSpec, hop: int) -> NDArray[np.uint8]:
-    """Return all windows of a video, fitted to the network's input.
+def video_clips(path: Path, spec: InputSpec, hop: int) -> Iterator[Clip[Sampled]]:
+    """Yield all clips of a video, as the device would see them.
 
     Args:
         path: the video.
         spec: the network's input.
-        hop: sampled frames from one window to the next.
+        hop: sampled frames from one clip to the next.
 
-    Returns:
-        (N, T, H, W, 3) uint8; at least one window, a short video's last frame repeated.
+    Yields:
+        At least one clip; a short video's last frame is repeated.
 
     Raises:
         VideoError: when the video cannot be read.
     """
-    stream = ((frame.time, fit(frame.image, spec)) for frame in read_frames(path))
-    clips = sample_clips(stream, frames=spec.frames, hop=hop, fps=spec.fps)
-    return np.stack([np.stack(clip.items) for clip in clips])
+    stream = ClipStream(spec, hop)
+    for frame in read_frames(path):
+        yield from stream.push(frame)[0]
+    yield from stream.finish()
 
 
 def window_probabilities(network: nn.Module, path: Path, spec: InputSpec, decision: Decision) -> FloatArray:
@@ -77,11 +77,10 @@ def window_probabilities(network: nn.Module, path: Path, spec: InputSpec, decisi
         VideoError: when the video cannot be read.
     """
     device = next(network.parameters()).device
-    windows = video_windows(path, spec, decision.hop)
-    tensor = torch.from_numpy(np.concatenate([to_tensor(list(window), spec) for window in windows]))
+    tensors = [clip_tensor(clip, spec) for clip in video_clips(path, spec, decision.hop)]
     rows = []
     with torch.inference_mode():
-        for batch in torch.split(tensor, _BATCH):
+        for batch in torch.split(torch.from_numpy(np.concatenate(tensors)), _BATCH):
             logits = network(batch.to(device)).float() / decision.temperature
             rows.append(torch.softmax(logits, dim=1).cpu())
     return torch.cat(rows).numpy()

@@ -6,25 +6,23 @@ one. `load_recipe` reads a file or a recipe that comes with the package, and app
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import Decision, InputSpec
-from vedette_edge.validation import describe_errors
+from vedette_train.settings import Section, packaged_recipes, read_settings, validate
 
 __all__ = [
     "AugmentSettings",
     "DataSettings",
     "InitSettings",
     "ModelSettings",
+    "PruneSettings",
     "Recipe",
     "TrainSettings",
     "load_recipe",
@@ -37,63 +35,88 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 takes 1e-3 for a text, because it has no point; here it is a number."""
+class ModelSettings(BaseModel):
+    """Which network: its name in `models.MODELS`, and its own arguments beside it.
 
+    What a network takes, only its class knows: `models.build` refuses a wrong one and names those there are.
+    """
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class ModelSettings(_Section):
-    """Which network."""
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
     name: str = "mobilenet_v2_3d"
-    width_mult: float = Field(1.0, gt=0, le=4)
-    mode: Literal["standard", "high_temporal", "causal"] = "standard"
-    dropout: Fraction = 0.2
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
 
 
-class InitSettings(_Section):
+class InitSettings(Section):
     """Where its weights start."""
 
     weights: str | None = Field(
         None, description="2D ImageNet MobileNetV2 to inflate: 'torchvision', or a .pth file. None: random."
     )
+    inflation: Literal["centre", "mean"] = Field(
+        "centre",
+        description="centre: a kernel begins in the middle frame, [1/4, 1/2, 1/4] at time strides. mean: "
+        "spread evenly over time everywhere.",
+    )
+    run: Path | None = Field(None, description="A finished run whose weights to go on from (fine-tuning).")
     freeze_batchnorm: bool = Field(
         False, description="Keep running statistics; needed for weights with folded batch norm."
     )
+    freeze: tuple[str, ...] = Field((), description="Beginnings of names of layers that are not trained.")
+    probe: bool = Field(
+        False,
+        description="Before training, fit the last layer on frozen features [Kumar et al. 2022, LP-FT].",
+    )
 
 
-class DataSettings(_Section):
+class DataSettings(Section):
     """Which videos, and how they become the network's input."""
 
     root: Path | None = Field(None, description="Folder of classes; --data sets it.")
     exclude: tuple[str, ...] = ()
     background: tuple[str, ...] = Field((), description="Labels that never raise an alarm.")
     input: InputSpec
+    split_file: Path | None = Field(
+        None, description="CSV with columns path,part (train, val or test); instead of dealing the groups."
+    )
     folds: int = Field(5, ge=2, description="The groups are dealt into this many folds.")
-    fold: int = Field(0, ge=0, description="The fold to validate on.")
+    fold: int = Field(0, ge=0, description="The fold to test on: what the run reports.")
+    val_share: float = Field(
+        0.2,
+        ge=0,
+        le=0.5,
+        description="Share of the other folds, by group, on which epochs, temperature and thresholds are "
+        "chosen. 0: none are chosen.",
+    )
     clips_per_video: int = Field(1, ge=1, description="Windows drawn of each video an epoch.")
     max_unreadable: Fraction = 0.05
+    faithful: bool = Field(
+        False, description="The published dual-stream data path, defects included, for comparison only."
+    )
 
 
-class AugmentSettings(_Section):
+class AugmentSettings(Section):
     """Random changes, one draw a clip."""
 
     crop_area: tuple[Share, Share] = Field((0.7, 1.0), description="Share of the picture that is kept.")
     crop_ratio: tuple[Positive, Positive] = Field((0.9, 1.1), description="Change of its proportions.")
-    hflip: Fraction = 0.5
+    motion_crop: Fraction = Field(
+        0.0, description="How often the crop is laid where the flow is strongest, instead of anywhere."
+    )
+    hflip: Fraction = Field(0.5, description="How often left and right change places; flow turns with it.")
+    time_reverse: Fraction = Field(0.0, description="How often the clip runs backwards; flow turns with it.")
     rotate: float = Field(0.0, ge=0, le=180, description="Degrees, either way.")
     brightness: float = Field(0.2, ge=0)
     contrast: float = Field(0.2, ge=0)
     saturation: float = Field(0.2, ge=0)
     hue: float = Field(0.0, ge=0, le=0.5)
+    cutout: Fraction = Field(0.0, description="How often a square is blanked in all frames.")
+    cutout_size: Fraction = Field(0.1, description="Side of that square, as a share of the picture's.")
+    flow_noise: float = Field(0.0, ge=0, description="Standard deviation added to the scaled flow.")
 
     @field_validator("crop_area", "crop_ratio")
     @classmethod
@@ -103,31 +126,65 @@ class AugmentSettings(_Section):
         return value
 
 
-class TrainSettings(_Section):
+class PruneSettings(Section):
+    """Masks on the weakest channels of every convolution while training [Li et al. 2017, L2 norm]."""
+
+    start: Fraction = Field(0.05, description="Share of channels masked when the ramp begins.")
+    end: Fraction = Field(0.3, description="Share of channels masked when it ends.")
+    warmup: int = Field(2, ge=0, description="Epochs before the ramp.")
+    epochs: int = Field(10, ge=1, description="Epochs of the ramp.")
+    compounding: bool = Field(
+        False, description="As published: each step prunes what is left, so far more than `end` is lost."
+    )
+
+
+class TrainSettings(Section):
     """The loop."""
 
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(8, ge=1)
-    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="sgd: Nesterov momentum 0.9.")
+    optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = Field(
+        "adamw", description="sgd: Nesterov momentum 0.9."
+    )
     lr: float = Field(1e-3, gt=0, description="Highest learning rate, of the classifier.")
     lr_pointwise: float | None = Field(None, gt=0, description="Of 1x1x1 convolutions; None: as lr.")
     lr_spatial: float | None = Field(None, gt=0, description="Of all other layers; None: as lr.")
     weight_decay: float = Field(0.01, ge=0)
+    schedule: Literal["cosine", "plateau", "step", "constant"] = Field(
+        "cosine", description="What the rate does after the warm-up."
+    )
+    warmup: Fraction = Field(0.1, description="Share of all steps in which the rate rises.")
+    step_epochs: int = Field(10, ge=1, description="Schedule step: epochs between two falls.")
+    factor: float = Field(0.3, gt=0, lt=1, description="Schedules step and plateau: factor of each fall.")
+    plateau_patience: int = Field(3, ge=1, description="Schedule plateau: epochs without gain before a fall.")
+    grad_clip: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
     label_smoothing: Fraction = 0.0
     locality: float = Field(
         0.0,
         ge=0,
         description="Weight of a penalty on evidence where the clip shows nothing; without dropout.",
     )
+    consistency: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the symmetric KL divergence between a clip and the clip one frame later.",
+    )
     balance: bool = Field(False, description="Weigh the classes by the inverse of their frequency.")
-    warmup: Fraction = Field(0.1, description="Share of all steps in which the rate rises; then cosine.")
-    patience: int | None = Field(None, ge=1, description="Epochs without a lower loss before it stops.")
+    prune: PruneSettings | None = None
+    monitor: Literal["val_loss", "val_accuracy", "val_f1"] = Field(
+        "val_loss", description="What the best epoch, early stopping and plateaus look at."
+    )
+    patience: int | None = Field(None, ge=1, description="Epochs without gain before it stops.")
+    min_delta: float = Field(0.0, ge=0, description="The least that counts as a gain.")
     keep: Literal["best", "last"] = Field("best", description="Epoch whose weights the run keeps.")
+    keep_epochs: bool = Field(False, description="Keep a checkpoint of every epoch.")
     precision: Literal["32", "16-mixed", "bf16-mixed"] = "32"
     workers: int = Field(0, ge=0, description="Processes that load data; 0: in the trainer's own.")
+    limit_batches: float = Field(1.0, gt=0, le=1, description="Share of the batches of each epoch.")
+    calibrate: bool = Field(True, description="Fit decision.temperature on the validation part.")
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A whole training run."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -145,37 +202,14 @@ class Recipe(_Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
-def packaged_recipes() -> dict[str, Path]:
-    """Return the recipes that come with the package, by name."""
-    folder = Path(str(files("vedette_train") / "recipes"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
 def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe.
-
-    Args:
-        name_or_path: a YAML file, or the name of a packaged recipe.
-        overrides: `dotted.key=value`, the value in YAML; later ones win.
+    """Read a recipe; see `settings.read_settings`.
 
     Raises:
         ConfigError: when it cannot be found or is not valid; names every wrong key.
     """
-    path = Path(name_or_path)
-    packaged = packaged_recipes()
-    if not path.is_file():
-        if name_or_path not in packaged:
-            raise ConfigError(f"no recipe '{name_or_path}': neither a file nor one of: {', '.join(packaged)}")
-        path = packaged[name_or_path]
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML ({error})") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: expected a mapping of keys, found {type(data).__name__}")
-    for override in overrides:
-        _apply(data, override)
-    return recipe_from_dict(data, str(path))
+    data, source = read_settings(name_or_path, overrides)
+    return recipe_from_dict(data, source)
 
 
 def recipe_from_dict(data: dict[str, Any], source: str) -> Recipe:
@@ -184,34 +218,21 @@ def recipe_from_dict(data: dict[str, Any], source: str) -> Recipe:
     Raises:
         ConfigError: names `source` and every wrong key.
     """
-    try:
-        # By way of JSON, where a strict model takes a list for a tuple and a string for a path.
-        recipe = Recipe.model_validate_json(json.dumps(data, default=str))
-    except ValidationError as error:
-        raise ConfigError(f"{source}: {describe_errors(error, Recipe)}") from error
+    recipe = validate(data, Recipe, source)
     if recipe.train.locality and recipe.data.input.temporal != "difference":
         raise ConfigError(
             f"{source}: train.locality needs data.input.temporal: difference, where zero means that nothing "
             "happens"
         )
+    if (
+        recipe.data.val_share == 0
+        and not recipe.data.split_file
+        and (recipe.train.keep == "best" or recipe.train.patience or recipe.train.schedule == "plateau")
+    ):
+        raise ConfigError(
+            f"{source}: data.val_share is 0, so no epoch can be chosen; set train.keep: last, without "
+            "patience and without schedule: plateau"
+        )
     if recipe.data.fold >= recipe.data.folds:
         raise ConfigError(f"{source}: data.fold is {recipe.data.fold}, with data.folds {recipe.data.folds}")
     return recipe
-
-
-def _apply(data: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise ConfigError(f"--set {override}: expected key=value, such as train.epochs=5")
-    try:
-        value = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not YAML ({error})") from error
-    *sections, last = key.split(".")
-    place = data
-    for section in sections:
-        nested = place.setdefault(section, {})
-        if not isinstance(nested, dict):
-            raise ConfigError(f"--set {override}: '{section}' is a value, not a section")
-        place = nested
-    place[last] = value

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from vedette_edge.errors import ConfigError, DataError
 from vedette_edge.files import write_atomically
 from vedette_edge.validation import describe_errors
-from vedette_train.models import create_model
+from vedette_train.models import create_for_input
 from vedette_train.recipe import Recipe, recipe_from_dict
 
 __all__ = ["Run", "RunInfo", "Sample", "library_versions", "open_run", "save_weights"]
@@ -107,13 +107,7 @@ def build_network(recipe: Recipe, num_classes: int) -> nn.Module:
     """
     settings = recipe.model
     try:
-        return create_model(
-            settings.name,
-            num_classes=num_classes,
-            width_mult=settings.width_mult,
-            mode=settings.mode,
-            dropout=settings.dropout,
-        )
+        return create_for_input(settings.name, num_classes, recipe.data.input, **settings.arguments)
     except ValueError as error:
         raise ConfigError(f"recipe '{recipe.name}', model: {error}") from error
 

@@ -10,14 +10,16 @@ that the converter can export has `forward` (clips to logits) and `forward_with_
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
+from inspect import signature
 from typing import Any, Protocol, cast
 
 from torch import Tensor, nn
 
-from vedette_edge.manifest import Cells
+from vedette_edge.manifest import Cells, InputSpec
 
-__all__ = ["MODELS", "HeatmapModel", "create_model"]
+__all__ = ["MODELS", "HeatmapModel", "create_for_input", "create_model"]
 
 MODELS: dict[str, tuple[str, str]] = {
     "mobilenet_v2_3d": ("vedette_train.models.mobilenet_v2_3d", "MobileNetV2_3d"),
@@ -34,7 +36,7 @@ class HeatmapModel(Protocol):
     heatmap_cells: Cells
 
     def forward_with_heatmap(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map clips (N, 3, T, H, W) to logits (N, K) and class maps (N, K, T', H', W')."""
+        """Map clips (N, C, T, H, W) to logits (N, K) and class maps (N, K, T', H', W')."""
         ...
 
 
@@ -48,10 +50,44 @@ def create_model(name: str, **arguments: Any) -> nn.Module:
     Raises:
         ValueError: when the name or an argument is unknown, or an argument's value is out of range.
     """
-    if name not in MODELS:
-        raise ValueError(f"unknown model '{name}', expected one of: {', '.join(sorted(MODELS))}")
-    module, class_name = MODELS[name]
+    model = _class_of(name)
+    known = _parameters(model)
+    for argument in arguments:
+        if argument not in known and argument != "num_classes":
+            near = get_close_matches(argument, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"it takes: {', '.join(known)}"
+            raise ValueError(f"{name} takes no '{argument}', {hint}")
     try:
-        return cast(nn.Module, getattr(import_module(module), class_name)(**arguments))
+        return model(**arguments)
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from error
+
+
+def create_for_input(name: str, num_classes: int, spec: InputSpec, **arguments: Any) -> nn.Module:
+    """Build a network for an input, telling it the channels and frames where its class asks for them.
+
+    Raises:
+        ValueError: as `create_model`, and when the network cannot take this input.
+    """
+    model = _class_of(name)
+    offered = {"in_channels": spec.channels, "frames": spec.frames}
+    given = {key: value for key, value in offered.items() if key in _parameters(model)}
+    channels = given.get("in_channels", getattr(model, "channels", 3))
+    if spec.channels != channels:
+        raise ValueError(
+            f"{name} takes {channels} channels, data.input has {spec.channels} (streams: {spec.streams})"
+        )
+    return create_model(name, num_classes=num_classes, **given, **arguments)
+
+
+def _class_of(name: str) -> type[nn.Module]:
+    if name not in MODELS:
+        near = get_close_matches(name, MODELS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(sorted(MODELS))}"
+        raise ValueError(f"unknown model '{name}', {hint}")
+    module, class_name = MODELS[name]
+    return cast("type[nn.Module]", getattr(import_module(module), class_name))
+
+
+def _parameters(model: type[nn.Module]) -> list[str]:
+    return [name for name in signature(model).parameters if name not in ("num_classes", "self")]

@@ -1,6 +1,6 @@
 """MobileNetV2-3D: inverted residuals with 3D depthwise convolutions [Kopuklu et al., 2019, arXiv 1904.02422].
 
-Inputs: (N, 3, T, H, W) float, normalised. Any T >= 1; H and W of at least 32.
+Inputs: (N, C, T, H, W) float, normalised. Any T >= 1; H and W of at least 32.
 
 The network ends in global average pooling and one linear layer, so the evidence for each class at each
 place, `sum_c w[k, c] * A[c]`, needs no gradient: `forward_with_heatmap` returns it beside the logits.
@@ -56,7 +56,12 @@ class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyph
     heatmap_cells = Cells(stride=32.0, first=0.5)
 
     def __init__(
-        self, num_classes: int, width_mult: float = 1.0, mode: str = "standard", dropout: float = 0.2
+        self,
+        num_classes: int,
+        width_mult: float = 1.0,
+        mode: str = "standard",
+        dropout: float = 0.2,
+        in_channels: int = 3,
     ) -> None:
         """Build the network with random weights.
 
@@ -65,6 +70,7 @@ class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyph
             width_mult: factor on all channel numbers but the last layer's, which grows only above 1.
             mode: a key of `MODES`.
             dropout: before the linear layer, 0..1.
+            in_channels: of the clips, C.
 
         Raises:
             ValueError: when `mode` is unknown, or a number is out of its range.
@@ -79,7 +85,9 @@ class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyph
         strides_in_time, causal = MODES[mode]
         channels = int(_STEM_CHANNELS * width_mult)
         last = int(_LAST_CHANNELS * max(1.0, width_mult))
-        layers: list[nn.Module] = [ConvBnRelu6(PaddedConv3d(3, channels, 3, (1, 2, 2), causal=causal))]
+        layers: list[nn.Module] = [
+            ConvBnRelu6(PaddedConv3d(in_channels, channels, 3, (1, 2, 2), causal=causal))
+        ]
         for expansion, base, repeats, space, time in _STAGES:
             out = int(base * width_mult)
             first: Stride = (time if strides_in_time else 1, space, space)
@@ -102,13 +110,13 @@ class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyph
         return linear
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map clips (N, 3, T, H, W) to logits (N, K)."""
+        """Map clips (N, C, T, H, W) to logits (N, K)."""
         pooled = self.features(x).mean(dim=(2, 3, 4))
         logits: Tensor = self.classifier(pooled)
         return logits
 
     def forward_with_heatmap(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map clips (N, 3, T, H, W) to logits (N, K) and class maps (N, K, T', H', W').
+        """Map clips (N, C, T, H, W) to logits (N, K) and class maps (N, K, T', H', W').
 
         The map of class k is `sum_c w[k, c] * A[c]` over the last convolution A; its mean over T', H', W'
         plus the bias is the logit.
