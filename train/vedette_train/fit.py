@@ -27,12 +27,13 @@ from vedette_train.data.clips import TrainClips, ValClips
 from vedette_train.data.folder import Video, fingerprint
 from vedette_train.data.frames import cache_directory
 from vedette_train.data.parts import Parts, load_parts
-from vedette_train.evaluate import evaluate_run, write_report
+from vedette_train.evaluate import evaluate_run
 from vedette_train.history import EpochReport, read_history
 from vedette_train.memory import keep_freed_memory
 from vedette_train.models.inflate import inflate, load_imagenet_weights
 from vedette_train.plots import plot_curves
 from vedette_train.recipe import Recipe
+from vedette_train.report import write_report
 from vedette_train.runs import (
     Run,
     RunInfo,
@@ -54,6 +55,7 @@ _NOT_FOR_THE_USER = (
     ".*does not have many workers",  # kept frames load fast; train.workers raises it where it pays
     "Checkpoint directory .* exists and is not empty",  # that is what --resume means
     "The dirpath has changed",  # a run may be moved
+    "You defined a `validation_step` but have no `val_dataloader`",  # data.val_share: 0
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # between Lightning and PyTorch
 )
 
@@ -88,7 +90,7 @@ def fit(recipe: Recipe, data: Path, out: Path, *, resume: bool = False, cache: P
         refuse_other_data(info, out)
     save_start(out, recipe, info)
     classifier = _classifier(recipe, parts)
-    trainer = _trainer(recipe, out)
+    trainer = _trainer(recipe, out, validates=bool(parts.val))
     _run_loop(trainer, classifier, _loaders(recipe, parts, cache), out if resume else None)
     save_weights(out, _kept_weights(recipe, out, classifier))
     plot_curves(read_history(out), out / "curves.png")
@@ -123,6 +125,7 @@ def _info(parts: Parts, data: Path) -> RunInfo:
         dataset=fingerprint(parts.folder),
         train=samples(parts.train),
         val=samples(parts.val),
+        test=samples(parts.test),
         unreadable={item.video.name: item.reason for item in parts.unreadable},
         versions=library_versions(),
     )
@@ -152,7 +155,9 @@ def _class_weights(videos: Sequence[Video], labels: int) -> Tensor:
     return torch.where(counts > 0, weights, 1.0)
 
 
-def _loaders(recipe: Recipe, parts: Parts, cache: Path) -> tuple[DataLoader[object], DataLoader[object]]:
+def _loaders(
+    recipe: Recipe, parts: Parts, cache: Path
+) -> tuple[DataLoader[object], DataLoader[object] | None]:
     settings, spec = recipe.train, recipe.data.input
     train = TrainClips(
         parts.train,
@@ -171,17 +176,20 @@ def _loaders(recipe: Recipe, parts: Parts, cache: Path) -> tuple[DataLoader[obje
     drop_last = len(train) > settings.batch_size
     return (
         DataLoader(train, shuffle=True, drop_last=drop_last, **common),  # type: ignore[arg-type]
-        DataLoader(ValClips(parts.val, spec, cache), **common),  # type: ignore[arg-type]
+        DataLoader(ValClips(parts.val, spec, cache), **common) if parts.val else None,  # type: ignore[arg-type]
     )
 
 
-def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
+def _trainer(recipe: Recipe, out: Path, *, validates: bool) -> L.Trainer:
     callbacks: list[Callback] = [
         EpochReport(out),
-        ModelCheckpoint(out / _CHECKPOINTS, "best", monitor="val_loss", enable_version_counter=False),
         # Not `save_last`, which saves only when there is a new best.
         ModelCheckpoint(out / _CHECKPOINTS, "last", enable_version_counter=False),
     ]
+    if validates:
+        callbacks.append(
+            ModelCheckpoint(out / _CHECKPOINTS, "best", monitor="val_loss", enable_version_counter=False)
+        )
     if recipe.train.patience:
         callbacks.append(EarlyStopping("val_loss", patience=recipe.train.patience))
     trainer = L.Trainer(
@@ -209,7 +217,7 @@ def _device_name(trainer: L.Trainer) -> str:
 def _run_loop(
     trainer: L.Trainer,
     classifier: ClipClassifier,
-    loaders: tuple[DataLoader[object], DataLoader[object]],
+    loaders: tuple[DataLoader[object], DataLoader[object] | None],
     resumed: Path | None,
 ) -> None:
     checkpoint = resumed / _CHECKPOINTS / "last.ckpt" if resumed else None

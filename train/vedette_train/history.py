@@ -56,9 +56,8 @@ class EpochReport(Callback):
         _add_row(self._directory / HISTORY_FILE, row)
         log(
             f"epoch {row['epoch']:>3}/{trainer.max_epochs}"
-            f"   loss {row['train_loss']:.3f} / {row['val_loss']:.3f}"
-            f"   accuracy {row['train_accuracy']:.3f} / {row['val_accuracy']:.3f}   (train / val)"
-            f"   {row['seconds']:.0f} s"
+            f"   loss {_of_parts(row, 'loss')}   accuracy {_of_parts(row, 'accuracy')}"
+            f"   ({'train / val' if 'val_loss' in row else 'train'})   {row['seconds']:.0f} s"
         )
 
     def on_exception(self, *_: Any, **__: Any) -> None:
@@ -71,10 +70,15 @@ class EpochReport(Callback):
             self._display = None
 
 
+def _of_parts(row: dict[str, float], kind: str) -> str:
+    columns = (f"{part}_{kind}" for part in ("train", "val"))
+    return " / ".join(f"{row[column]:.3f}" for column in columns if column in row)
+
+
 def read_history(directory: Path) -> dict[str, list[float]]:
-    """Return the columns of a run's history.csv; empty columns where there is none yet."""
+    """Return the columns of a run's history.csv: empty ones where there is none yet, or nothing validated."""
     rows = _rows(directory / HISTORY_FILE)
-    return {column: [float(row[column]) for row in rows] for column in COLUMNS}
+    return {column: [float(row[column]) for row in rows if row[column]] for column in COLUMNS}
 
 
 def _add_row(path: Path, row: dict[str, float]) -> None:

@@ -31,6 +31,8 @@ def plot_curves(history: Mapping[str, Sequence[float]], path: Path) -> None:
     for axes, (kind, title) in zip(figure.subplots(1, 2), _PANELS, strict=True):
         for part, style in (("train", "--"), ("val", "-")):
             values = history[f"{part}_{kind}"]
+            if part == "val" and not values:
+                continue  # nothing validated
             axes.plot(range(1, len(values) + 1), values, style, label=part, marker="o", markersize=3)
         axes.set(title=title, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

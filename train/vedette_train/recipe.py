@@ -185,6 +185,12 @@ class TrainSettings(Section):
     limit_batches: float = Field(1.0, gt=0, le=1, description="Share of the batches of each epoch.")
     calibrate: bool = Field(True, description="Fit decision.temperature on the validation part.")
 
+    @property
+    def needs_validation(self) -> bool:
+        """Whether something is chosen by how the validation part goes."""
+        chosen = self.keep == "best" or self.patience is not None or self.schedule == "plateau"
+        return chosen and self.epochs > 0
+
 
 class Recipe(Section):
     """A whole training run."""
@@ -228,11 +234,7 @@ def recipe_from_dict(data: dict[str, Any], source: str) -> Recipe:
         )
     if not recipe.train.epochs and not recipe.init.probe:
         raise ConfigError(f"{source}: train.epochs is 0 and init.probe is 0: nothing would be trained")
-    if (
-        recipe.data.val_share == 0
-        and not recipe.data.split_file
-        and (recipe.train.keep == "best" or recipe.train.patience or recipe.train.schedule == "plateau")
-    ):
+    if recipe.data.val_share == 0 and not recipe.data.split_file and recipe.train.needs_validation:
         raise ConfigError(
             f"{source}: data.val_share is 0, so no epoch can be chosen; set train.keep: last, without "
             "patience and without schedule: plateau"
