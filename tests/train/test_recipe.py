@@ -27,14 +27,9 @@ def recipe_file(tmp_path):
         ({"train.epochs": -1}, "train.epochs: Input should be greater than or equal to 0 (found -1)"),
         ({"train.epochs": "5"}, "train.epochs: Input should be a valid integer (found '5')"),
         ({"train.lr": float("nan")}, "train.lr: Input should be a finite number"),
-<<<<<<< HEAD
         ({"train.epochs": 0}, "train.epochs is 0 and init.probe is 0: nothing would be trained"),
-        ({"data.val_share": 0.0}, "data.val_share is 0, so no epoch can be chosen; set train.keep: last"),
-        ({"data.fold": 2}, "data.fold is 2, with data.folds 2"),
-=======
         ({"data.fold": 4}, "data.fold is 4, with data.folds 4"),
         ({"data.val_share": 0}, "data.val_share is 0, so no epoch can be chosen; set train.keep: last"),
->>>>>>> data
         ({"train.locality": 0.5}, "train.locality needs data.input.temporal: difference"),
         ({"data.input.std": [1.0, 0.0, 1.0]}, "data.input: std must be positive"),
         ({"augment.crop_area": [1.0, 0.5]}, "augment.crop_area: the first number must not be above"),

@@ -9,6 +9,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
@@ -17,7 +18,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from vedette_edge.errors import UsageError
 from vedette_train.classifier import ClipClassifier
@@ -32,6 +33,7 @@ from vedette_train.history import EpochReport, read_history
 from vedette_train.memory import keep_freed_memory
 from vedette_train.models.inflate import inflate, load_imagenet_weights
 from vedette_train.plots import plot_curves
+from vedette_train.probe import probe
 from vedette_train.recipe import Recipe
 from vedette_train.report import write_report
 from vedette_train.runs import (
@@ -90,10 +92,14 @@ def fit(recipe: Recipe, data: Path, out: Path, *, resume: bool = False, cache: P
         refuse_other_data(info, out)
     save_start(out, recipe, info)
     classifier = _classifier(recipe, parts)
-    trainer = _trainer(recipe, out, validates=bool(parts.val))
-    _run_loop(trainer, classifier, _loaders(recipe, parts, cache), out if resume else None)
+    loaders = _loaders(recipe, parts, cache)
+    if recipe.init.probe and not (out / _CHECKPOINTS).exists():
+        _probe(recipe, parts, classifier.network, loaders[0].dataset)
+    if recipe.train.epochs:
+        trainer = _trainer(recipe, out, validates=bool(parts.val))
+        _run_loop(trainer, classifier, loaders, out if resume else None)
+        plot_curves(read_history(out), out / "curves.png")
     save_weights(out, _kept_weights(recipe, out, classifier))
-    plot_curves(read_history(out), out / "curves.png")
     run = open_run(out)
     with progress("evaluate") as on_progress:
         predictions = evaluate_run(run, data, on_progress)
@@ -180,6 +186,20 @@ def _loaders(
     )
 
 
+def _probe(recipe: Recipe, parts: Parts, network: nn.Module, clips: Dataset[Any]) -> None:
+    groups = [video.group or video.name for video in parts.train for _ in range(recipe.data.clips_per_video)]
+    with progress("fit the last layer") as on_progress:
+        found = probe(
+            network,
+            clips,
+            groups,
+            draws=recipe.init.probe,
+            balance=recipe.train.balance,
+            on_progress=on_progress,
+        )
+    log(f"last layer fitted on frozen features, penalty 1 / {found.strength:.0e}")
+
+
 def _trainer(recipe: Recipe, out: Path, *, validates: bool) -> L.Trainer:
     callbacks: list[Callback] = [
         EpochReport(out),
@@ -235,7 +255,7 @@ def _run_loop(
 
 def _kept_weights(recipe: Recipe, out: Path, classifier: ClipClassifier) -> nn.Module:
     """Return the network as the recipe wants it kept: after the last epoch, or after the best."""
-    if recipe.train.keep == "best":
+    if recipe.train.keep == "best" and recipe.train.epochs:
         # Not Lightning's `best_model_path`, which names the old place after the run was moved.
         path = out / _CHECKPOINTS / "best.ckpt"
         state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
