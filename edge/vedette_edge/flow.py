@@ -90,7 +90,7 @@ def to_channels(flow: FloatArray, spec: FlowSpec) -> FloatArray:
         spec: each component is cut to +-`bound` and divided by it; with `magnitude` the length l follows, as
             `2 min(1, l / bound) - 1`.
     """
-    bound = np.float32(spec.bound)
+    bound, flow = np.float32(spec.bound), np.asarray(flow, dtype=np.float32)
     components = np.clip(flow, -bound, bound) / bound
     if not spec.magnitude:
         return components
