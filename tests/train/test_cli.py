@@ -106,6 +106,8 @@ def test_training_ends_with_the_figures(command, recipe_file, data, tmp_path):
     )
     assert re.search(r"accuracy +│ [01]\.\d{3} │ 0\.\d{3} to [01]\.\d{3} +│ 4", printed)
     assert "recall left" in printed
+    assert "specificity of left" in printed
+    assert re.search(r"calibration: error \(ECE\) 0\.\d{3} before and 0\.\d{3} after", printed)
     code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8", "--set", "data.folds=2")
     assert code == 2
     assert "is not empty; add --resume" in printed
@@ -125,12 +127,18 @@ def test_evaluation_writes_the_report_anew(command, own_run):
     assert code == 0
     assert "macro F1" in printed
     assert (own_run / "metrics.json").is_file()
+    assert command("evaluate", own_run, "--part", "val")[0] == 0
+    assert (own_run / "val" / "metrics.json").is_file()
+    code, printed = command("evaluate", own_run, "--part", "all")
+    assert code == 2
+    assert "--part all: expected one of train, val, test" in printed
 
 
 def test_cross_validation_ends_with_the_figures_of_all_folds(command, recipe_file, data, tmp_path):
     code, printed = command("crossval", recipe_file, "--data", data, "--set", "data.folds=2")
     assert code == 0
     assert "2 folds by group, pooled, seed 3" in printed
+    assert re.search(r"mean +│ +│ 0\.\d{3} ± 0\.\d{3}", printed)
     folds = (tmp_path / "runs" / "tiny-cv").glob("fold-*")
     assert sorted(path.name for path in folds) == ["fold-0", "fold-1"]
 

@@ -27,13 +27,12 @@ from vedette_train.data.clips import TrainClips, ValClips
 from vedette_train.data.folder import Video, fingerprint
 from vedette_train.data.frames import cache_directory
 from vedette_train.data.parts import Parts, load_parts
-from vedette_train.evaluate import evaluate_run
 from vedette_train.history import EpochReport, read_history
 from vedette_train.memory import keep_freed_memory
 from vedette_train.models.inflate import inflate, load_imagenet_weights
 from vedette_train.plots import plot_curves
 from vedette_train.recipe import Recipe
-from vedette_train.report import write_report
+from vedette_train.report import calibrate_run, report_run
 from vedette_train.runs import (
     Run,
     RunInfo,
@@ -94,10 +93,10 @@ def fit(recipe: Recipe, data: Path, out: Path, *, resume: bool = False, cache: P
     _run_loop(trainer, classifier, _loaders(recipe, parts, cache), out if resume else None)
     save_weights(out, _kept_weights(recipe, out, classifier))
     plot_curves(read_history(out), out / "curves.png")
-    run = open_run(out)
+    with progress("calibrate") as on_progress:
+        run = calibrate_run(open_run(out), data, on_progress)
     with progress("evaluate") as on_progress:
-        predictions = evaluate_run(run, data, on_progress)
-    write_report(out, run.info.labels, predictions, run.split_name)
+        report_run(run, data, on_progress)
     return run
 
 

@@ -54,6 +54,7 @@ SPLIT_FILE = "split.csv"
 MODEL_FILE = "model.pt"
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
+CARD_FILE = "card.md"
 _LIBRARIES = ("vedette", "torch", "torchvision", "lightning", "numpy", "opencv-python")
 
 
