@@ -17,6 +17,7 @@ from scipy.stats import binomtest, norm
 
 from vedette_edge.errors import DataError
 from vedette_train.metrics import (
+    Figure,
     Scored,
     bootstrap_weights,
     figure_functions,
@@ -190,7 +191,9 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
 def _differences(one: Scored, other: Scored) -> dict[str, Difference]:
     weights = bootstrap_weights(one.groups)
     functions = figure_functions(one.positive is not None)
-    chosen = {name: functions[name] for name in ("auc", "macro_f1", "f1") if name in functions}
+    chosen: dict[str, Figure] = {
+        name: functions[name] for name in ("auc", "macro_f1", "f1") if name in functions
+    }
     chosen["accuracy"] = lambda data, rows: rows @ (data.found == data.truth) / rows.sum(axis=1)
     found = {}
     for name in ("accuracy", *sorted(chosen.keys() - {"accuracy"})):

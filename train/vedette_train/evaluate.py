@@ -62,7 +62,7 @@ def video_clips(path: Path, spec: InputSpec, hop: int) -> Iterator[Clip[Sampled]
         VideoError: when the video cannot be read.
     """
     stream = ClipStream(spec, hop)
-    for frame in read_frames(path):
+    for frame in read_frames(path, spec.fps):
         yield from stream.push(frame)[0]
     yield from stream.finish()
 
