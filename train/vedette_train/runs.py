@@ -29,7 +29,7 @@ from vedette_edge.validation import describe_errors
 from vedette_train.models import create_for_input
 from vedette_train.recipe import Recipe, recipe_from_dict
 
-__all__ = ["Run", "RunInfo", "Sample", "library_versions", "open_run", "save_weights"]
+__all__ = ["Run", "RunInfo", "Sample", "library_versions", "open_run", "save_state", "save_weights"]
 
 RECIPE_FILE = "recipe.yaml"
 INFO_FILE = "run.json"
@@ -193,10 +193,15 @@ def _flat(data: dict[str, object], prefix: str = "") -> dict[str, object]:
 
 def save_weights(directory: Path, network: nn.Module) -> None:
     """Write the network's weights as `model.pt`."""
+    save_state(directory / MODEL_FILE, network)
+
+
+def save_state(path: Path, network: nn.Module) -> None:
+    """Write the network's weights as a plain state dict."""
     state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_atomically(directory / MODEL_FILE, buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
 
 
 def save_start(directory: Path, recipe: Recipe, info: RunInfo) -> None:
