@@ -35,7 +35,7 @@ def import_checkpoint(
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="Its classes in their order, a,b,...; they are put into that of a folder of classes."),
+        typer.Option(help="Its classes in their order, a,b,...: then they are sorted, as folders are."),
     ] = None,
 ) -> None:
     """Put weights that were published elsewhere into a network of ours.

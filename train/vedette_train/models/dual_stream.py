@@ -39,8 +39,8 @@ class _DualStream(nn.Module):
     def _fused(self, x: Tensor) -> Tensor:
         if x.shape[1] != self.channels or x.shape[2] % FlowGatedFusion.window:
             raise ValueError(
-                f"expected clips of {self.channels} channels and a multiple of {FlowGatedFusion.window} frames, "
-                f"got {tuple(x.shape)}"
+                f"expected clips of {self.channels} channels and a multiple of {FlowGatedFusion.window} "
+                f"frames, got {tuple(x.shape)}"
             )
         fused: Tensor = self.fusion(self.rgb(x[:, :_PICTURE]), self.flow(x[:, _PICTURE:]))
         return fused
@@ -69,8 +69,8 @@ class _DualStream(nn.Module):
 class Ds3dFgAttNet(_DualStream):
     """The proposed network: attention in both streams, flow-gated fusion, attention before the last layers.
 
-    264,792 parameters with 64 hidden units, 275,096 with 128; 34.7 GMAC for 32 x 224 x 224. Maps: (N, K, T / 8,
-    H / 8, W / 8).
+    264,792 parameters with 64 hidden units, 275,096 with 128; 34.7 GMAC for 32 x 224 x 224. Maps:
+    (N, K, T / 8, H / 8, W / 8).
     """
 
     # Three poolings of 2 without overlap: the first cell covers the first eight pixels.
@@ -102,9 +102,9 @@ class Ds3dFgAttNet(_DualStream):
 class Ds3dBaseline(_DualStream):
     """The network that it was compared with: one pooling more, no attention, four ways to fuse.
 
-    285,234 parameters with 128 hidden units and fusion `fgf`; 23.7 GMAC for 32 x 224 x 224. The flow's last two
-    layers end in a sigmoid, so with `fgf` the gate lies in 0.5..0.731. Maps: (N, K, T', H / 16, W / 16), with T' = T
-    / 8 for `fgf` and T for the other fusions.
+    285,234 parameters with 128 hidden units and fusion `fgf`; 23.7 GMAC for 32 x 224 x 224. The flow's last
+    two layers end in a sigmoid, so with `fgf` the gate lies in 0.5..0.731. Maps: (N, K, T', H / 16, W / 16),
+    where T' is T / 8 for `fgf` and T for the other fusions.
     """
 
     # Four poolings of 2 without overlap: the first cell covers the first sixteen pixels.

@@ -7,7 +7,6 @@ gradient written out in forward operators (ADR 0009): nothing needs autograd, so
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import NamedTuple
 
 import torch
@@ -22,8 +21,8 @@ __all__ = ["MergeHead"]
 
 _IN, _MIDDLE, _OUT, _LAST = 32, 64, 128, 32
 _GRID = 3
-# Far above rounding, and far below what features differ by.
-_SLACK = 1e-4
+# Far above rounding, far below what features differ by (ADR 0009).
+_SLACK = 1e-2
 
 
 class _Seen(NamedTuple):
@@ -56,17 +55,10 @@ class MergeHead(nn.Module):
         self.first = SeparableConv3d(_IN, _MIDDLE)
         self.attention = SqueezeExcite(_MIDDLE) if attention else None
         self.second = SeparableConv3d(_MIDDLE, _OUT)
-        self.drop_channels = nn.Dropout(dropout)
-        self.classifier = nn.Sequential(
-            OrderedDict(
-                hidden=nn.Linear(_OUT, hidden),
-                relu=nn.ReLU(),
-                drop=nn.Dropout(dropout),
-                last=nn.Linear(hidden, _LAST),
-                relu_last=nn.ReLU(),
-                logits=nn.Linear(_LAST, num_classes),
-            )
-        )
+        self.drop = nn.Dropout(dropout)
+        self.hidden = nn.Linear(_OUT, hidden)
+        self.last = nn.Linear(hidden, _LAST)
+        self.logits = nn.Linear(_LAST, num_classes)
 
     def forward(self, fused: Tensor) -> Tensor:
         """Map fused features (N, 32, T, H, W) to logits (N, K)."""
@@ -81,10 +73,9 @@ class MergeHead(nn.Module):
             squeezed, gate = self.attention.gate(grid)
             weighed = grid * gate[:, :, None, None, None]
         between, coarse = self.second.both(weighed)
-        mlp = self.classifier
-        hidden: Tensor = mlp.get_submodule("hidden")(self.drop_channels(coarse.amax(dim=(2, 3, 4))))
-        last: Tensor = mlp.get_submodule("last")(mlp.get_submodule("drop")(torch.relu(hidden)))
-        logits: Tensor = mlp.get_submodule("logits")(torch.relu(last))
+        hidden = self.hidden(self.drop(coarse.amax(dim=(2, 3, 4))))
+        last = self.last(self.drop(torch.relu(hidden)))
+        logits = self.logits(torch.relu(last))
         return _Seen(fine, grid, squeezed, gate, between, coarse, hidden, last, logits)
 
     def forward_with_heatmap(self, fused: Tensor, slack: float = _SLACK) -> tuple[Tensor, Tensor]:
@@ -111,14 +102,16 @@ class MergeHead(nn.Module):
 
     def _to_coarse(self, seen: _Seen, slack: float) -> Tensor:
         """Return the gradient of each logit on the coarse maps, (N, K, 128, 1, 3, 3)."""
-        mlp = self.classifier
-        pull = mlp.get_submodule("logits").weight * above_zero(seen.last, slack)[:, None]
-        pull = (pull @ mlp.get_submodule("last").weight) * above_zero(seen.hidden, slack)[:, None]
-        pull = pull @ mlp.get_submodule("hidden").weight
+        pull = self.logits.weight * above_zero(seen.last, slack)[:, None]
+        pull = (pull @ self.last.weight) * above_zero(seen.hidden, slack)[:, None]
+        pull = pull @ self.hidden.weight
         return pull[..., None, None, None] * winners(seen.coarse, (2, 3, 4), slack)[:, None]
 
     def _to_weighed(self, seen: _Seen, pull: Tensor, slack: float) -> Tensor:
-        """Carry the gradient back through the second convolution: (N, K, 128, 1, 3, 3) to (N K, 64, 1, 3, 3)."""
+        """Carry the gradient back through the second convolution.
+
+        (N, K, 128, 1, 3, 3) to (N K, 64, 1, 3, 3).
+        """
         bn = self.second.bn
         assert bn.running_var is not None
         scale = (bn.weight / (bn.running_var + bn.eps).sqrt())[:, None, None, None]
@@ -130,11 +123,10 @@ class MergeHead(nn.Module):
 
 
 def _through_attention(attention: SqueezeExcite, seen: _Seen, pull: Tensor, slack: float) -> Tensor:
-    """Carry the gradient back through the channel attention, (N K, 64, 1, 3, 3): its input and its weights."""
+    """Carry the gradient, (N K, 64, 1, 3, 3), back through the channel attention's input and its weights."""
     assert seen.gate is not None
     assert seen.squeezed is not None
-    n, classes = seen.logits.shape
-    pull = pull.unflatten(0, (n, classes))
+    pull = pull.view(*seen.logits.shape, *pull.shape[1:])
     on_gate = (pull * seen.grid[:, None]).sum(dim=(3, 4, 5)) * (seen.gate * (1 - seen.gate))[:, None]
     on_mean = (on_gate @ attention.excite.weight) * above_zero(seen.squeezed, slack)[:, None]
     on_mean = on_mean @ attention.squeeze.weight / _GRID**2

@@ -40,7 +40,7 @@ class Cbam3d(nn.Module):
         return x * self.spatial_attention(x)
 
     def spatial_attention(self, x: Tensor) -> Tensor:
-        """Return how much each place counts, (N, 1, T, H, W) in 0..1; `x` has passed the channel attention."""
+        """Return how much each place counts, (N, 1, T, H, W) in 0..1; `x` is weighed by channel already."""
         seen = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
         return torch.sigmoid(self.spatial(seen))
 

@@ -1,8 +1,8 @@
 """Weights that were published elsewhere, put into a network of ours.
 
 Other code calls its layers by other names, so layers are matched by structure: both networks are walked in
-the order in which their modules were made, and each layer must meet one of the same kind and shapes. What does
-not fit is refused with the first difference. The result is a plain state dict under our names: what a
+the order in which their modules were made, and each layer must meet one of the same kind and shapes. What
+does not fit is refused with the first difference. The result is a plain state dict under our names: what a
 run's `model.pt` is, and what `init.run` reads.
 """
 
@@ -19,7 +19,15 @@ from torch import Tensor, nn
 
 from vedette_edge.errors import DataError, UsageError
 
-__all__ = ["Layer", "Mapped", "class_count", "import_weights", "layers_of", "read_checkpoint", "reorder_classes"]
+__all__ = [
+    "Layer",
+    "Mapped",
+    "class_count",
+    "import_weights",
+    "layers_of",
+    "read_checkpoint",
+    "reorder_classes",
+]
 
 _WRAPPERS = ("model_state_dict", "state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")  # of nn.DataParallel and torch.compile
@@ -168,7 +176,9 @@ def import_weights(network: nn.Module, state: Mapping[str, Tensor], source: str)
         theirs = [by_name[layer.name] for layer in ours]
     else:
         _check_order(theirs, source)
-    mapped = [Mapped(*_checked(pair, number, source)) for number, pair in enumerate(zip_longest(theirs, ours), 1)]
+    mapped = [
+        Mapped(*_checked(pair, number, source)) for number, pair in enumerate(zip_longest(theirs, ours), 1)
+    ]
     for pair in mapped:
         for name, tensor in pair.theirs.tensors.items():
             own[".".join(filter(None, (pair.ours.name, name)))] = tensor
@@ -199,8 +209,8 @@ def _check_order(layers: Iterable[Layer], source: str) -> None:
             before, name = last.get(parent, (0, ""))
             if index < before:
                 raise DataError(
-                    f"{source}: {layer.name} comes after {name}, so the layers are not in the network's order "
-                    "and cannot be told apart; save the state dict as the network gives it"
+                    f"{source}: {layer.name} comes after {name}, so the layers are not in the network's "
+                    "order and cannot be told apart; save the state dict as the network gives it"
                 )
             last[parent] = (index, layer.name)
 
@@ -231,5 +241,5 @@ def reorder_classes(network: nn.Module, theirs: Sequence[str], example: Tensor) 
         for parameter in head.parameters():
             parameter.copy_(parameter[order].clone())
         if not torch.allclose(network(example), before[:, order], atol=1e-5):
-            raise UsageError("--labels: this network has several last layers, so its classes keep their order")
+            raise UsageError("--labels: this network has several last layers, its classes keep their order")
     return [theirs[index] for index in order]

@@ -6,15 +6,21 @@ pooling and one linear layer, so its class map is exact (ADR 0004).
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
 from torch import Tensor, nn
-from torchvision.models.video import r3d_18
+from torchvision.models.video import R3D_18_Weights, r3d_18
 
+from vedette_edge.errors import DataError
 from vedette_edge.manifest import Cells
 from vedette_train.models.class_maps import linear_evidence
+from vedette_train.models.published import read_checkpoint
 
 __all__ = ["R3d18"]
+
+_PARTS = ("stem", "layer1", "layer2", "layer3", "layer4")
 
 
 class R3d18(nn.Module):
@@ -32,7 +38,7 @@ class R3d18(nn.Module):
         """
         super().__init__()
         body = r3d_18(weights=None)
-        self.features = nn.Sequential(body.stem, body.layer1, body.layer2, body.layer3, body.layer4)
+        self.features = nn.Sequential(*(body.get_submodule(part) for part in _PARTS))
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(body.fc.in_features, num_classes)
 
@@ -42,9 +48,42 @@ class R3d18(nn.Module):
         return logits
 
     def forward_with_heatmap(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map clips (N, 3, T, H, W) to logits (N, K) and class maps (N, K, T / 8, H / 16, W / 16), rounded up.
+        """Map clips (N, 3, T, H, W) to logits (N, K) and class maps (N, K, T', H', W').
 
-        As in training without dropout.
+        T' is T / 8, H' and W' are H / 16 and W / 16, rounded up. Without dropout.
         """
         heatmap = linear_evidence(self.features(x), self.head)
         return heatmap.mean(dim=(2, 3, 4)) + self.head.bias, heatmap
+
+    def load_pretrained(self, source: str) -> None:
+        """Start from weights of torchvision's network, in place; the head keeps its random ones.
+
+        Args:
+            source: a `.pth` file with torchvision's key names, or "torchvision" to download its
+                `KINETICS400_V1` weights.
+
+        Raises:
+            DataError: when the file is not of this network, or there is no network to download from.
+        """
+        state = _download() if source == "torchvision" else read_checkpoint(Path(source))
+        own = self.features.state_dict()
+        for key, tensor in own.items():
+            index, _, rest = key.partition(".")
+            theirs = f"{_PARTS[int(index)]}.{rest}"
+            if theirs not in state or state[theirs].shape != tensor.shape:
+                raise DataError(
+                    f"{source}: {theirs} is missing or of another shape than {tuple(tensor.shape)}; expected "
+                    "the weights of torchvision's r3d_18"
+                )
+            own[key] = state[theirs]
+        self.features.load_state_dict(own)
+
+
+def _download() -> dict[str, Tensor]:
+    try:
+        state: dict[str, Tensor] = R3D_18_Weights.KINETICS400_V1.get_state_dict(progress=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot download the Kinetics weights ({error}); give a local file: --set init.weights=FILE"
+        ) from error
+    return state

@@ -59,8 +59,8 @@ class TemporalConv3d(nn.Conv3d):
 class SeparableConv3d(nn.Module):
     """A 3D convolution in two: 1x3x3, ReLU, 3x1x1, batch normalisation, activation.
 
-    It has 9 i o + 3 o^2 + 2 o parameters for i channels in and o out, against 27 i o. The factorisation is that of
-    R(2+1)D [Tran et al., 2018, arXiv 1711.11248]; it is not depthwise.
+    It has 9 i o + 3 o^2 + 2 o parameters for i channels in and o out. The factorisation is that of R(2+1)D
+    [Tran et al., 2018, arXiv 1711.11248]; it is not depthwise.
     """
 
     def __init__(
@@ -90,5 +90,5 @@ def _folds(layer: nn.Module, x: Tensor) -> bool:
     Exporters do, and tools that trace an evaluation through its gradients, such as those for pruning: they
     shall find the 3D convolution.
     """
-    read = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    read = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
     return x.device.type == "cpu" and not read and (layer.training or not torch.is_grad_enabled())

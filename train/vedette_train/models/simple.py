@@ -68,7 +68,10 @@ class Simple3d(nn.Module):
 
 
 class PerFrame2d(nn.Module):
-    """One 2D network for each frame; the mean or maximum of their logits. 96,298 parameters for 10 classes."""
+    """One 2D network for each frame; the mean or maximum of their logits.
+
+    96,298 parameters for 10 classes.
+    """
 
     heatmap_cells = _CELLS
 
@@ -92,7 +95,7 @@ class PerFrame2d(nn.Module):
         """Map clips (N, C, T, H, W) to the feature maps of their frames, (N, C', T, H', W')."""
         frames = x.transpose(1, 2)
         features: Tensor = self.features(frames.flatten(0, 1))
-        return features.unflatten(0, (-1, x.shape[2])).transpose(1, 2)
+        return features.view(-1, x.shape[2], *features.shape[1:]).transpose(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map clips (N, C, T, H, W) to logits (N, K)."""
@@ -113,7 +116,10 @@ class PerFrame2d(nn.Module):
 
 
 class EarlyFusion2d(nn.Module):
-    """One 2D network on all frames, their channels side by side. 117,898 parameters for 10 classes, T = 10."""
+    """One 2D network on all frames, their channels side by side.
+
+    117,898 parameters for 10 classes and T = 10.
+    """
 
     heatmap_cells = _CELLS
 
@@ -162,7 +168,10 @@ class EarlyFusion2d(nn.Module):
 
 
 class LateFusion(nn.Module):
-    """Two `Simple3d` trained together; the mean or maximum of their logits. 570,836 parameters for 10 classes."""
+    """Two `Simple3d` trained together; the mean or maximum of their logits.
+
+    570,836 parameters for 10 classes.
+    """
 
     heatmap_cells = _CELLS
 
@@ -197,7 +206,9 @@ class LateFusion(nn.Module):
         pairs = [member.forward_with_heatmap(x) for member in self.members]  # type: ignore[operator]
         logits = torch.stack([logits for logits, _ in pairs])
         shares = aggregation_shares(logits, 0, self.aggregation)
-        heatmap = sum(share[..., None, None, None] * one for share, (_, one) in zip(shares, pairs, strict=True))
+        heatmap = sum(
+            share[..., None, None, None] * one for share, (_, one) in zip(shares, pairs, strict=True)
+        )
         return logits.amax(dim=0) if self.aggregation == "max" else logits.mean(dim=0), heatmap
 
 
