@@ -53,6 +53,7 @@ __all__ = [
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = 1
 _MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+_DIS_SIDE = 32  # pixels; OpenCV's DIS reads outside of narrower pictures, and ends the process
 
 Runtime = Literal["onnx", "openvino", "tflite"]
 Precision = Literal["fp32", "fp16", "int8"]
@@ -153,6 +154,8 @@ class InputSpec(_Part):
             raise ValueError(f"std must be positive, got {self.std}")
         if ("flow" in self.streams) != (self.flow is not None):
             raise ValueError(f"streams is {self.streams!r} and flow is {'set' if self.flow else 'not set'}")
+        if self.flow and self.flow.algorithm == "dis" and min(self.height, self.width) < _DIS_SIDE:
+            raise ValueError(f"flow by 'dis' needs height and width of {_DIS_SIDE} or more; use 'farneback'")
         return self
 
     @property

@@ -98,13 +98,15 @@ def test_bad_use_is_told_by_the_parser(arguments, command):
 
 
 def test_training_ends_with_the_figures(command, recipe_file, data, tmp_path):
-    code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8")
+    code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8", "--set", "data.folds=2")
     assert code == 0
     assert (tmp_path / "runs" / "tiny" / "metrics.json").is_file()
-    assert re.search(r"runs/tiny +\(fold 0 of 2 by group, seed 8\)", printed)
+    assert re.search(
+        r"runs/tiny +\(test, fold 0 of 2 by group, seed 8, split\.csv sha256 [0-9a-f]{12}\)", printed
+    )
     assert re.search(r"accuracy +│ [01]\.\d{3} │ 0\.\d{3} to [01]\.\d{3} +│ 4", printed)
     assert "recall left" in printed
-    code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8")
+    code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8", "--set", "data.folds=2")
     assert code == 2
     assert "is not empty; add --resume" in printed
 
@@ -126,7 +128,7 @@ def test_evaluation_writes_the_report_anew(command, own_run):
 
 
 def test_cross_validation_ends_with_the_figures_of_all_folds(command, recipe_file, data, tmp_path):
-    code, printed = command("crossval", recipe_file, "--data", data)
+    code, printed = command("crossval", recipe_file, "--data", data, "--set", "data.folds=2")
     assert code == 0
     assert "2 folds by group, pooled, seed 3" in printed
     folds = (tmp_path / "runs" / "tiny-cv").glob("fold-*")

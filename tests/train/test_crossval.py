@@ -4,16 +4,16 @@ import json
 import shutil
 
 import pytest
-from train_helpers import tiny_recipe
+from train_helpers import LABELS, tiny_recipe
 
 from vedette_edge.errors import ConfigError
 from vedette_train.crossval import cross_validate
-from vedette_train.evaluate import read_predictions
+from vedette_train.predictions import read_predictions
 from vedette_train.runs import open_run
 
 
 def recipe(**changes):
-    return tiny_recipe(train__epochs=1, **changes)
+    return tiny_recipe(train__epochs=1, data__folds=2, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +29,17 @@ def own(finished, tmp_path):
 
 
 def test_every_video_is_judged_once_by_a_network_that_never_saw_its_group(finished, data):
-    predictions = read_predictions(finished / "predictions.csv")
+    labels, predictions = read_predictions(finished / "predictions.csv")
+    assert labels == LABELS
     assert sorted(one.sample.name for one in predictions) == sorted(
         path.relative_to(data).as_posix() for path in data.glob("*/*.mp4")
     )
     for fold in (0, 1):
         run = open_run(finished / f"fold-{fold}")
         assert run.recipe == recipe(data__fold=fold)
-        judged = read_predictions(finished / f"fold-{fold}" / "predictions.csv")
-        assert not {one.sample.group for one in judged} & {one.group for one in run.info.train}
+        _, judged = read_predictions(finished / f"fold-{fold}" / "predictions.csv")
+        chosen_on = {one.group for one in (*run.info.train, *run.info.val)}
+        assert not {one.sample.group for one in judged} & chosen_on
         assert set(judged) <= set(predictions)
 
 

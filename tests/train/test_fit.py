@@ -24,6 +24,7 @@ from train_helpers import (
 
 from vedette_edge.errors import ConfigError, DataError, UsageError
 from vedette_train.data.parts import load_parts
+from vedette_train.data.split import PARTS
 from vedette_train.fit import fit
 from vedette_train.history import read_history
 from vedette_train.models.mobilenet_v2_3d import MobileNetV2_3d
@@ -52,8 +53,9 @@ def test_a_run_holds_everything_that_later_steps_need(run_directory, data):
     assert run.recipe == tiny_recipe()
     assert run.info.labels == ("left", "right")
     assert run.info.data_root == str(data)
-    assert len(run.info.train) == len(run.info.val) == 4
-    assert not {one.group for one in run.info.train} & {one.group for one in run.info.val}
+    assert [len(run.info.part(part)) for part in PARTS] == [4, 2, 2]
+    assert not run.info.crossing
+    assert (run_directory / "split.csv").read_bytes() == run.info.split_table()
     assert read_history(run_directory)["epoch"] == [1.0, 2.0]
     assert not list(run_directory.rglob("*.tmp"))
 
@@ -165,6 +167,18 @@ def test_an_interrupted_run_goes_on_after_its_last_finished_epoch(interruption, 
     assert open_run(out).network()
 
 
+def test_without_a_validation_part_the_last_epoch_is_kept_and_judged_on_the_test_part(data, cache, tmp_path):
+    recipe = tiny_recipe(data__val_share=0, train__keep="last")
+    run = fit(recipe, data, tmp_path / "run", cache=cache)
+    assert [len(run.info.part(part)) for part in PARTS] == [6, 0, 2]
+    history = read_history(run.directory)
+    assert (len(history["train_loss"]), history["val_loss"], history["val_accuracy"]) == (2, [], [])
+    assert {path.name for path in (run.directory / "checkpoints").iterdir()} == {"last.ckpt"}
+    assert (run.directory / "curves.png").is_file()
+    resumed = fit(recipe, data, run.directory, resume=True, cache=cache)
+    assert same(resumed.network().state_dict(), run.network().state_dict())
+
+
 def test_a_run_that_does_not_improve_stops_early(data, cache, tmp_path):
     # At such a rate with frozen statistics nothing changes at all.
     recipe = tiny_recipe(
@@ -191,12 +205,12 @@ def test_a_class_that_lies_in_one_part_only_leaves_the_losses_finite(tmp_path):
     rows = (root / "groups.csv").read_text().split()[1:]
     write_groups(root, [*(row.split(",") for row in rows), ("rare/only.mp4", "rare", "scene-9")])
     changes = {"train__balance": True, "train__batch_size": 1, "train__epochs": 1}
-    recipes = [tiny_recipe(data__fold=fold, **changes) for fold in (0, 1)]
+    recipes = [tiny_recipe(data__fold=fold, **changes) for fold in range(4)]
     rare = 1
-    (recipe,) = (
+    recipe = next(
         one
         for one in recipes
-        if rare not in {video.label for video in load_parts(one, root, tmp_path / "cache").train}
+        if rare in {video.label for video in load_parts(one, root, tmp_path / "cache").val}
     )
     fit(recipe, root, tmp_path / "run", cache=tmp_path / "cache")
     (loss,) = read_history(tmp_path / "run")["val_loss"]

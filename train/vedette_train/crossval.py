@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from vedette_train.console import log
-from vedette_train.evaluate import Prediction, read_predictions, write_report
 from vedette_train.fit import fit
+from vedette_train.predictions import Prediction, read_predictions
 from vedette_train.recipe import Recipe
+from vedette_train.report import write_report
 from vedette_train.runs import METRICS_FILE, PREDICTIONS_FILE, open_run, refuse_other_recipe
 
 __all__ = ["cross_validate"]
@@ -46,6 +47,6 @@ def cross_validate(recipe: Recipe, data: Path, out: Path, *, cache: Path | None 
             started = directory.is_dir() and any(directory.iterdir())
             fit(of_fold, data, directory, resume=started, cache=cache)
         labels = open_run(directory).info.labels
-        predictions += read_predictions(directory / PREDICTIONS_FILE)
+        predictions += read_predictions(directory / PREDICTIONS_FILE)[1]
     split = f"{recipe.data.folds} folds by group, pooled, seed {recipe.seed}"
     return write_report(out, labels, predictions, split)

@@ -14,7 +14,7 @@ from typing import Any
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
 import torch.distributed
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from vedette_edge.errors import UsageError
 from vedette_train.console import console

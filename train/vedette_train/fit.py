@@ -33,13 +33,14 @@ from vedette_train.data.folder import Video, fingerprint
 from vedette_train.data.frames import cache_directory
 from vedette_train.data.parts import Parts, load_parts
 from vedette_train.distributed import end_helpers, is_first, process_layout, silence_helpers
-from vedette_train.evaluate import evaluate_run, write_report
+from vedette_train.evaluate import evaluate_run
 from vedette_train.history import EpochReport, read_history
 from vedette_train.memory import keep_freed_memory
 from vedette_train.order import BatchSeeds, EpochOrder, SeededItems, ValidationBatches
 from vedette_train.plots import plot_curves
 from vedette_train.prune import Pruning, check_ramp, zero_channels
 from vedette_train.recipe import Recipe
+from vedette_train.report import write_report
 from vedette_train.resume import check_out, stop_on_sigterm
 from vedette_train.runs import (
     Run,
@@ -62,6 +63,7 @@ Loader = DataLoader[Any]
 _NOT_FOR_THE_USER = (
     ".*does not have many workers",  # kept frames load fast; train.workers raises it where it pays
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # between Lightning and PyTorch
+    "You defined a `validation_step` but have no `val_dataloader`",  # data.val_share: 0
     "Found .* module.s. in eval mode at the start of training",  # frozen layers are
     "You passed `Trainer.accelerator='cpu', precision='16-mixed'",  # said in our words
     ".*does not have a deterministic implementation",  # as far as the kernels go
@@ -192,6 +194,7 @@ def _info(parts: Parts, data: Path) -> RunInfo:
         dataset=fingerprint(parts.folder),
         train=samples(parts.train),
         val=samples(parts.val),
+        test=samples(parts.test),
         unreadable={item.video.name: item.reason for item in parts.unreadable},
         versions=library_versions(),
     )
@@ -231,6 +234,7 @@ def _loaders(
         cache,
         clip_augmentation(spec, recipe.augment),
         clips_per_video=recipe.data.clips_per_video,
+        pair=settings.consistency > 0,
     )
     common: dict[str, Any] = {
         "num_workers": settings.workers,

@@ -88,22 +88,25 @@ class EpochReport(Callback):
 
 
 def read_history(directory: Path) -> dict[str, list[float]]:
-    """Return the columns of a run's history.csv, NaN where an epoch has no figure; empty without a file."""
+    """Return the columns of a run's history.csv: empty ones where there is none yet, or nothing validated."""
     rows = _rows(directory / HISTORY_FILE)
-    return {column: [float(row.get(column) or math.nan) for row in rows] for column in COLUMNS}
+    return {column: [float(row[column]) for row in rows if row.get(column)] for column in COLUMNS}
 
 
 def _line(row: Mapping[str, float]) -> str:
     """Return the figures as text: training / validation where there is one, F1, masked share."""
-    parts = [f"loss {row['train_loss']:.3f}", f"accuracy {row['train_accuracy']:.3f}"]
-    if "val_loss" in row:
-        parts[0] += f" / {row['val_loss']:.3f}"
-        parts[1] += f" / {row['val_accuracy']:.3f}   (train / val)"
+    parts = [f"loss {_of_parts(row, 'loss')}", f"accuracy {_of_parts(row, 'accuracy')}"]
+    parts[-1] += "   (train / val)" if "val_loss" in row else "   (train)"
     if "val_f1" in row:
         parts.append(f"F1 {row['val_f1']:.3f}")
     if "pruned" in row:
         parts.append(f"pruned {row['pruned']:.1%}")
     return "".join(f"   {part}" for part in parts)
+
+
+def _of_parts(row: Mapping[str, float], kind: str) -> str:
+    columns = (f"{part}_{kind}" for part in ("train", "val"))
+    return " / ".join(f"{row[column]:.3f}" for column in columns if column in row)
 
 
 def _add_row(path: Path, row: Mapping[str, float]) -> None:

@@ -183,6 +183,11 @@ class TrainSettings(Section):
     limit_batches: float = Field(1.0, gt=0, le=1, description="Share of the batches of each epoch.")
     calibrate: bool = Field(True, description="Fit decision.temperature on the validation part.")
 
+    @property
+    def needs_validation(self) -> bool:
+        """Whether something is chosen by how the validation part goes."""
+        return self.keep == "best" or self.patience is not None or self.schedule == "plateau"
+
 
 class Recipe(Section):
     """A whole training run."""
@@ -224,11 +229,7 @@ def recipe_from_dict(data: dict[str, Any], source: str) -> Recipe:
             f"{source}: train.locality needs data.input.temporal: difference, where zero means that nothing "
             "happens"
         )
-    if (
-        recipe.data.val_share == 0
-        and not recipe.data.split_file
-        and (recipe.train.keep == "best" or recipe.train.patience or recipe.train.schedule == "plateau")
-    ):
+    if recipe.data.val_share == 0 and not recipe.data.split_file and recipe.train.needs_validation:
         raise ConfigError(
             f"{source}: data.val_share is 0, so no epoch can be chosen; set train.keep: last, without "
             "patience and without schedule: plateau"

@@ -54,8 +54,10 @@ def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.O
     groups, decay = parameter_groups(network, settings), settings.weight_decay
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=decay)
-    kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}
-    return kinds[settings.optimizer](groups, weight_decay=decay)
+    if settings.optimizer == "rmsprop":
+        return torch.optim.RMSprop(groups, weight_decay=decay)
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, weight_decay=decay)
 
 
 class RateFactor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def _wandb(out: Path, recipe: Recipe, target: WandbTarget) -> WandbLogger:
 
     id_file = out / _ID_FILE
     if is_first() and not id_file.is_file():
-        write_atomically(id_file, f"{wandb.util.generate_id()}\n".encode())
+        write_atomically(id_file, f"{secrets.token_hex(4)}\n".encode())
     identity = id_file.read_text(encoding="utf-8").strip() if id_file.is_file() else None
     logger = WandbLogger(
         name=target.name or out.name, project=target.project, id=identity, save_dir=out, resume="allow"

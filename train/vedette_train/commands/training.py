@@ -60,8 +60,9 @@ def evaluate(
     run: RunArgument,
     data: Annotated[Path | None, typer.Option(help="The dataset, where it moved.")] = None,
 ) -> None:
-    """Predict the validation videos of a run again, and write its report anew."""
-    from vedette_train.evaluate import evaluate_run, write_report
+    """Predict the test videos of a run again, and write its report anew."""
+    from vedette_train.evaluate import evaluate_run
+    from vedette_train.report import write_report
     from vedette_train.runs import open_run
 
     opened = open_run(run)

@@ -1,0 +1,90 @@
+"""Calls one function on many items, over processes or over a Ray cluster; results come in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+import cv2
+
+from vedette_edge.errors import DataError, MissingExtraError
+
+__all__ = ["cores", "each", "each_on_ray"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+    """Yield `function(item)` for each item, in order.
+
+    Args:
+        function: picklable; what it raises is raised here, and nothing new is begun after that.
+        items: picklable.
+        workers: processes; with one, everything is done in this one.
+
+    Raises:
+        DataError: when a process dies.
+    """
+    if workers <= 1 or len(items) <= 1:
+        yield from map(function, items)
+        return
+    # Spawned, not forked: OpenCV and PyTorch keep threads that do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(items)), mp_context=context, initializer=_alone)
+    try:
+        yield from pool.map(function, items)
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a process that prepared data died, most likely because memory ran out; what was finished is "
+            "kept: go on with fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def each_on_ray(function: Callable[[Item], Result], items: Sequence[Item], address: str) -> Iterator[Result]:
+    """Yield `function(item)` for each item, in order, computed by the nodes of a Ray cluster.
+
+    Args:
+        function: picklable; the nodes must reach every path that it uses, at the same place.
+        items: picklable.
+        address: of the cluster, as `ray.init` takes it; "local" starts one on this machine.
+
+    Raises:
+        MissingExtraError: when Ray is not installed.
+        DataError: when the cluster cannot be reached.
+    """
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("ray", "ray") from error
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="error")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise DataError(f"no Ray cluster answers at {address} ({error}); see  ray status") from error
+    try:
+        task = ray.remote(function)
+        for pending in [task.remote(item) for item in items]:
+            try:
+                yield ray.get(pending)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from error
+    finally:
+        ray.shutdown()
+
+
+def _alone() -> None:
+    """Leave Ctrl-C to the parent, and the other cores to the other processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
