@@ -20,28 +20,30 @@ from vedette_train.metrics import Interval, Scored, roc_curves
 
 __all__ = ["plot_bars", "plot_confusion", "plot_curves", "plot_reliability", "plot_roc"]
 
-_PANELS = (("loss", "loss"), ("accuracy", "accuracy"))
+_PANELS = (("loss", "loss"), ("accuracy", "accuracy"), ("f1", "F1, mean over classes"))
 _RATES = np.linspace(0, 1, 101)
 
 
 def plot_curves(history: Mapping[str, Sequence[float]], path: Path) -> None:
-    """Draw loss and accuracy over epochs, training and validation.
+    """Draw loss, accuracy and F1 over epochs, training and validation.
 
     Args:
-        history: `train_loss`, `val_loss`, `train_accuracy`, `val_accuracy`, one value an epoch.
+        history: `train_loss`, `val_loss`, `train_accuracy`, `val_accuracy`, `val_f1`, one value an epoch;
+            what is missing or empty is not drawn.
         path: the PNG.
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    for axes, (kind, title) in zip(figure.subplots(1, 2), _PANELS, strict=True):
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    for axes, (kind, title) in zip(figure.subplots(1, 3), _PANELS, strict=True):
         for part, style in (("train", "--"), ("val", "-")):
-            values = history[f"{part}_{kind}"]
-            if part == "val" and not values:
-                continue  # nothing validated
+            values = history.get(f"{part}_{kind}")
+            if not values:
+                continue
             axes.plot(range(1, len(values) + 1), values, style, label=part, marker="o", markersize=3)
         axes.set(title=title, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     _save(figure, path)
 
 

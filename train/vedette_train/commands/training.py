@@ -24,6 +24,10 @@ __all__ = ["app"]
 app = typer.Typer()
 
 
+# A look at everything in a minute: a twentieth of the batches, loaded where a debugger can see it.
+_DEBUG = ("train.epochs=1", "train.limit_batches=0.05", "train.workers=0", "train.prune=null")
+
+
 @app.command(epilog="Example:  vedette-train fit demo --data out/data --out runs/demo")
 def fit(
     recipe: RecipeArgument,
@@ -31,13 +35,28 @@ def fit(
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/<recipe>.")] = None,
     set_: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Processes that train together, a GPU each; torchrun works as well.")
+    ] = 1,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="One epoch of 5 % of the batches, and videos of the augmentation.")
+    ] = False,
+    wandb: Annotated[bool, typer.Option("--wandb", help="Report to Weights & Biases, too.")] = False,
+    wandb_project: Annotated[str, typer.Option(help="Its project.")] = "vedette",
+    wandb_name: Annotated[str | None, typer.Option(help="Name there; default the run's folder.")] = None,
 ) -> None:
-    """Train a recipe on a folder of classes."""
-    loaded, root = load(recipe, data, set_)
+    """Train a recipe on a folder of classes.
+
+    On several machines or GPUs: torchrun --nproc-per-node 2 -m vedette_train fit demo --data out/data
+    """
+    loaded, root = load(recipe, data, [*(set_ or ()), *(_DEBUG if debug else ())])
     # Only now, because it takes seconds, and a wrong recipe should be told at once.
     from vedette_train.fit import fit as run_fit
+    from vedette_train.trackers import WandbTarget
 
-    run = run_fit(loaded, root, out or Path("runs") / loaded.name, resume=resume)
+    directory = out or Path("runs") / (f"{loaded.name}-debug" if debug else loaded.name)
+    target = WandbTarget(wandb_project, wandb_name) if wandb else None
+    run = run_fit(loaded, root, directory, resume=resume, devices=devices, wandb=target)
     print_metrics(run.directory)
 
 
