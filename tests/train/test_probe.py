@@ -49,7 +49,7 @@ class Bright(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         label = index % 2
-        return torch.rand(3, 4, 8, 8) + 2.0 * label, label
+        return torch.rand(3, 4, 8, 8) + 2.0 * label, label, index
 
 
 def test_only_the_last_layer_changes():
@@ -64,13 +64,14 @@ def test_only_the_last_layer_changes():
     ).train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     done = []
-    probe(network, Bright(), [str(i // 2) for i in range(16)], draws=2, on_progress=lambda *a: done.append(a))
+    loader = torch.utils.data.DataLoader(Bright(), batch_size=3)
+    probe(network, loader, [str(i // 2) for i in range(16)], on_progress=lambda *a: done.append(a))
     changed = {n for n, tensor in network.state_dict().items() if not torch.equal(tensor, before[n])}
     assert changed == {"5.weight", "5.bias"}
-    assert done[-1] == (32, 32)
+    assert done[-1] == (6, 6)
     assert network.training
     assert not last_linear(network)._forward_pre_hooks
-    clips, labels = zip(*[Bright()[i] for i in range(16)], strict=True)
+    clips, labels, _ = zip(*[Bright()[i] for i in range(16)], strict=True)
     assert (network.eval()(torch.stack(clips)).argmax(dim=1) == torch.tensor(labels)).all()
 
 

@@ -1,11 +1,13 @@
 """Trains a recipe into a run, read top to bottom: data, network, loop, weights, report.
 
-A run that was interrupted goes on with `resume=True`, from its last finished epoch.
+A run that was interrupted goes on with `resume=True`, from its last finished epoch, and ends bit for bit as
+if it had never been interrupted (on a CPU; GPUs repeat themselves as far as their kernels do).
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +17,14 @@ import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is im
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from vedette_edge.errors import UsageError
+from vedette_train.checkpoints import BEST, LAST, WholeFiles, checkpoint_callbacks, read_checkpoint
 from vedette_train.classifier import ClipClassifier
 from vedette_train.console import log, progress
 from vedette_train.data.augment import clip_augmentation
@@ -28,42 +32,58 @@ from vedette_train.data.clips import TrainClips, ValClips
 from vedette_train.data.folder import Video, fingerprint
 from vedette_train.data.frames import cache_directory
 from vedette_train.data.parts import Parts, load_parts
-from vedette_train.evaluate import evaluate_run
+from vedette_train.distributed import end_helpers, is_first, process_layout, silence_helpers
 from vedette_train.history import EpochReport, read_history
 from vedette_train.memory import keep_freed_memory
-from vedette_train.models.inflate import inflate, load_imagenet_weights
+from vedette_train.order import BatchSeeds, EpochOrder, SeededItems, ValidationBatches
 from vedette_train.plots import plot_curves
 from vedette_train.probe import probe
+from vedette_train.prune import Pruning, check_ramp, zero_channels
 from vedette_train.recipe import Recipe
-from vedette_train.report import write_report
+from vedette_train.report import calibrate_run, report_run
+from vedette_train.resume import check_out, stop_on_sigterm
 from vedette_train.runs import (
     Run,
     RunInfo,
     Sample,
-    build_network,
     library_versions,
     open_run,
     refuse_other_data,
-    refuse_other_recipe,
     save_start,
     save_weights,
 )
+from vedette_train.start import starting_network
+from vedette_train.trackers import WandbTarget, attach_to_wandb, loggers
 
-__all__ = ["fit"]
+__all__ = ["fit", "train"]
 
-_CHECKPOINTS = "checkpoints"
-# Warnings of Lightning that the user has nothing to do about.
+Loader = DataLoader[Any]
+
+_PROBE_BATCH = 4
+
+# Warnings of Lightning and PyTorch that the user has nothing to do about.
 _NOT_FOR_THE_USER = (
     ".*does not have many workers",  # kept frames load fast; train.workers raises it where it pays
-    "Checkpoint directory .* exists and is not empty",  # that is what --resume means
-    "The dirpath has changed",  # a run may be moved
-    "You defined a `validation_step` but have no `val_dataloader`",  # data.val_share: 0
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # between Lightning and PyTorch
+    "You defined a `validation_step` but have no `val_dataloader`",  # data.val_share: 0
+    "Found .* module.s. in eval mode at the start of training",  # frozen layers are
+    "You passed `Trainer.accelerator='cpu', precision='16-mixed'",  # said in our words
+    ".*does not have a deterministic implementation",  # as far as the kernels go
+    "Detected call of `lr_scheduler.step",  # a loss scaler may skip a step
 )
 
 
-def fit(recipe: Recipe, data: Path, out: Path, *, resume: bool = False, cache: Path | None = None) -> Run:
-    """Train a recipe.
+def fit(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    cache: Path | None = None,
+    devices: int = 1,
+    wandb: WandbTarget | None = None,
+) -> Run:
+    """Train a recipe and measure what it learnt.
 
     Args:
         recipe: what to train.
@@ -71,6 +91,8 @@ def fit(recipe: Recipe, data: Path, out: Path, *, resume: bool = False, cache: P
         out: the run's folder; must be new or empty unless `resume`.
         resume: go on from the last checkpoint of `out`.
         cache: folder for decoded frames; by default the user's cache.
+        devices: processes (GPUs) on this machine that train together; torchrun says so by itself.
+        wandb: report to Weights & Biases, too.
 
     Returns:
         The finished run, its report written.
@@ -78,45 +100,107 @@ def fit(recipe: Recipe, data: Path, out: Path, *, resume: bool = False, cache: P
     Raises:
         UsageError: when `out` is not empty and `resume` is False, or the other way round.
         ConfigError: when a resumed run was started with another recipe; the differences are listed.
-        DataError: when the dataset cannot be used or is not the resumed run's, or the loss is not finite.
+        DataError: when the dataset cannot be used or is not the resumed run's, the loss is not finite, or
+            the disk is full.
+    """
+    found = train(recipe, data, out, resume=resume, cache=cache, devices=devices, wandb=wandb)
+    with progress("calibrate") as on_progress:
+        run = calibrate_run(open_run(out), data, on_progress)
+    with progress("evaluate") as on_progress:
+        report_run(run, data, on_progress)
+    if wandb:
+        attach_to_wandb(found, out, recipe.name)
+    return run
+
+
+def train(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    cache: Path | None = None,
+    devices: int = 1,
+    wandb: WandbTarget | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> list[Logger]:
+    """Train a recipe, write weights and curves, and measure nothing but the validation part.
+
+    Every process but the first ends in here.
+
+    Args:
+        recipe: as for `fit`, and so are all others.
+        data: see `fit`.
+        out: see `fit`.
+        resume: see `fit`.
+        cache: see `fit`.
+        devices: see `fit`.
+        wandb: see `fit`.
+        callbacks: more that watch the loop.
+
+    Returns:
+        The loggers, still open.
+
+    Raises:
+        VedetteError: as `fit`.
     """
     keep_freed_memory()
+    silence_helpers()
     # Its notes on hardware and products of its own; what matters of them we say ourselves.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    _check_out(recipe, out, resume)
+    check_ramp(recipe.train)
+    if is_first():
+        check_out(recipe, out, resume=resume)
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     cache = cache or cache_directory()
     parts = load_parts(recipe, data, cache)
     info = _info(parts, data)
-    if resume:
-        refuse_other_data(info, out)
-    save_start(out, recipe, info)
+    if is_first():
+        if resume:
+            refuse_other_data(info, out)
+        save_start(out, recipe, info)
+    checkpoint = _checkpoint(out) if resume and recipe.train.epochs else None
     classifier = _classifier(recipe, parts)
-    loaders = _loaders(recipe, parts, cache)
-    if recipe.init.probe and not (out / _CHECKPOINTS).exists():
-        _probe(recipe, parts, classifier.network, loaders[0].dataset)
+    if recipe.init.probe and not checkpoint:
+        _fit_last_layer(recipe, parts, cache, classifier.network)
+    found = loggers(out, recipe, wandb) if recipe.train.epochs else []
     if recipe.train.epochs:
-        trainer = _trainer(recipe, out, validates=bool(parts.val))
-        _run_loop(trainer, classifier, loaders, out if resume else None)
+        _train_epochs(recipe, parts, out, cache, classifier, checkpoint, found, devices, callbacks)
         plot_curves(read_history(out), out / "curves.png")
-    save_weights(out, _kept_weights(recipe, out, classifier))
-    run = open_run(out)
-    with progress("evaluate") as on_progress:
-        predictions = evaluate_run(run, data, on_progress)
-    write_report(out, run.info.labels, predictions, run.split_name)
-    return run
+    network = _kept_network(recipe, out, classifier, measured=bool(parts.val))
+    save_weights(out, network)
+    if recipe.train.prune:
+        zero, channels = zero_channels(network)
+        log(f"pruned: {zero} of {channels} channels are zero ({zero / channels:.1%})")
+    return found
 
 
-def _check_out(recipe: Recipe, out: Path, resume: bool) -> None:
-    started = out.is_dir() and any(out.iterdir())
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; --out is the run's folder")
-    if started and not resume:
-        raise UsageError(f"{out} is not empty; add --resume to go on with it, or choose another --out")
-    if resume and not started:
-        raise UsageError(f"{out} holds no run to resume; leave --resume out to start one")
-    if started:
-        refuse_other_recipe(recipe, out)
+def _train_epochs(
+    recipe: Recipe,
+    parts: Parts,
+    out: Path,
+    cache: Path,
+    classifier: ClipClassifier,
+    checkpoint: Path | None,
+    found: list[Logger],
+    devices: int,
+    callbacks: Sequence[Callback],
+) -> None:
+    """Run the loop; every process but the first ends in here."""
+    with warnings.catch_warnings(), stop_on_sigterm():
+        for message in _NOT_FOR_THE_USER:
+            warnings.filterwarnings("ignore", message=message)
+        watching = [
+            *([Pruning(recipe.train.prune)] if recipe.train.prune else []),
+            EpochReport(out),
+            *checkpoint_callbacks(out, recipe.train, measured=bool(parts.val)),
+            *callbacks,
+        ]
+        trainer = _trainer(recipe, found, watching, devices)
+        training, validation, order = _loaders(recipe, parts, cache, trainer)
+        trainer.callbacks.insert(0, BatchSeeds(recipe.seed, order))  # type: ignore[attr-defined]
+        _run_loop(trainer, classifier, training, validation, checkpoint)
+    end_helpers()
 
 
 def _info(parts: Parts, data: Path) -> RunInfo:
@@ -138,16 +222,14 @@ def _info(parts: Parts, data: Path) -> RunInfo:
 
 
 def _classifier(recipe: Recipe, parts: Parts) -> ClipClassifier:
-    labels = len(parts.folder.labels)
-    network = build_network(recipe, labels)
-    if recipe.init.weights:
-        inflate(network, load_imagenet_weights(recipe.init.weights))
+    labels = parts.folder.labels
     return ClipClassifier(
-        network,
-        labels,
+        starting_network(recipe, labels),
+        len(labels),
         recipe.train,
-        class_weights=_class_weights(parts.train, labels) if recipe.train.balance else None,
+        class_weights=_class_weights(parts.train, len(labels)) if recipe.train.balance else None,
         freeze_batchnorm=recipe.init.freeze_batchnorm,
+        names=[video.name for video in parts.train for _ in range(recipe.data.clips_per_video)],
     )
 
 
@@ -161,68 +243,85 @@ def _class_weights(videos: Sequence[Video], labels: int) -> Tensor:
     return torch.where(counts > 0, weights, 1.0)
 
 
-def _loaders(
-    recipe: Recipe, parts: Parts, cache: Path
-) -> tuple[DataLoader[object], DataLoader[object] | None]:
-    settings, spec = recipe.train, recipe.data.input
-    train = TrainClips(
+def _training_clips(recipe: Recipe, parts: Parts, cache: Path, *, pair: bool = False) -> TrainClips:
+    spec = recipe.data.input
+    return TrainClips(
         parts.train,
         spec,
         cache,
         clip_augmentation(spec, recipe.augment),
         clips_per_video=recipe.data.clips_per_video,
+        pair=pair,
     )
-    common = {
-        "batch_size": settings.batch_size,
+
+
+def _fit_last_layer(recipe: Recipe, parts: Parts, cache: Path, network: nn.Module) -> None:
+    clips = _training_clips(recipe, parts, cache)
+    keys = [(draw, item) for draw in range(recipe.init.probe) for item in range(len(clips))]
+    loader: Loader = DataLoader(
+        SeededItems(clips, recipe.seed), _PROBE_BATCH, sampler=keys, num_workers=recipe.train.workers
+    )
+    groups = [video.group or video.name for video in parts.train for _ in range(recipe.data.clips_per_video)]
+    with progress("fit the last layer") as on_progress:
+        found = probe(network, loader, groups, balance=recipe.train.balance, on_progress=on_progress)
+    log(f"last layer fitted on {len(keys)} draws of frozen features, penalty C = {found.strength:.0e}")
+
+
+def _loaders(
+    recipe: Recipe, parts: Parts, cache: Path, trainer: L.Trainer
+) -> tuple[Loader, Loader | None, EpochOrder]:
+    """Return what loads this process's share of the clips, and the order of the training's."""
+    settings, spec = recipe.train, recipe.data.input
+    shares = {"world": trainer.world_size, "rank": trainer.global_rank}
+    clips = _training_clips(recipe, parts, cache, pair=settings.consistency > 0)
+    common: dict[str, Any] = {
         "num_workers": settings.workers,
         "persistent_workers": settings.workers > 0,
         "pin_memory": torch.cuda.is_available(),
     }
-    # Batch norm cannot learn from a last batch of one clip.
-    drop_last = len(train) > settings.batch_size
-    return (
-        DataLoader(train, shuffle=True, drop_last=drop_last, **common),  # type: ignore[arg-type]
-        DataLoader(ValClips(parts.val, spec, cache), **common) if parts.val else None,  # type: ignore[arg-type]
+    order = EpochOrder(len(clips), recipe.seed, **shares)
+    training: Loader = DataLoader(
+        SeededItems(clips, recipe.seed),
+        settings.batch_size,
+        sampler=order,
+        # Batch norm cannot learn from a last batch of one clip.
+        drop_last=len(order) > settings.batch_size,
+        **common,
     )
-
-
-def _probe(recipe: Recipe, parts: Parts, network: nn.Module, clips: Dataset[Any]) -> None:
-    groups = [video.group or video.name for video in parts.train for _ in range(recipe.data.clips_per_video)]
-    with progress("fit the last layer") as on_progress:
-        found = probe(
-            network,
-            clips,
-            groups,
-            draws=recipe.init.probe,
-            balance=recipe.train.balance,
-            on_progress=on_progress,
+    if settings.limit_batches < 1:
+        trainer.limit_train_batches = math.ceil(settings.limit_batches * len(training))
+    if not parts.val:
+        return training, None, order
+    if len(parts.val) < trainer.world_size:
+        raise UsageError(
+            f"{len(parts.val)} validation videos cannot be shared by {trainer.world_size} processes; "
+            "start fewer"
         )
-    log(f"last layer fitted on frozen features, penalty 1 / {found.strength:.0e}")
+    batches = ValidationBatches(len(parts.val), settings.batch_size, **shares)
+    return training, DataLoader(ValClips(parts.val, spec, cache), batch_sampler=batches, **common), order
 
 
-def _trainer(recipe: Recipe, out: Path, *, validates: bool) -> L.Trainer:
-    callbacks: list[Callback] = [
-        EpochReport(out),
-        # Not `save_last`, which saves only when there is a new best.
-        ModelCheckpoint(out / _CHECKPOINTS, "last", enable_version_counter=False),
-    ]
-    if validates:
-        callbacks.append(
-            ModelCheckpoint(out / _CHECKPOINTS, "best", monitor="val_loss", enable_version_counter=False)
+def _trainer(recipe: Recipe, found: list[Logger], watching: list[Callback], devices: int) -> L.Trainer:
+    settings = recipe.train
+    try:
+        trainer = L.Trainer(
+            max_epochs=settings.epochs,
+            precision=settings.precision,
+            gradient_clip_val=settings.grad_clip,
+            deterministic="warn",
+            logger=found,
+            callbacks=watching,
+            plugins=[WholeFiles()],
+            use_distributed_sampler=False,
+            sync_batchnorm=torch.cuda.is_available(),
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            log_every_n_steps=1,
+            **process_layout(devices),
         )
-    if recipe.train.patience:
-        callbacks.append(EarlyStopping("val_loss", patience=recipe.train.patience))
-    trainer = L.Trainer(
-        max_epochs=recipe.train.epochs,
-        precision=recipe.train.precision,
-        devices=1,
-        logger=TensorBoardLogger(out, name="", version="tensorboard"),
-        callbacks=callbacks,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        log_every_n_steps=1,
-    )
+    except (MisconfigurationException, ValueError) as error:
+        raise UsageError(f"cannot train on {devices} devices here: {error}") from error
     log(f"training on {_device_name(trainer)}")
     return trainer
 
@@ -230,34 +329,39 @@ def _trainer(recipe: Recipe, out: Path, *, validates: bool) -> L.Trainer:
 def _device_name(trainer: L.Trainer) -> str:
     device = trainer.strategy.root_device
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type.upper()}, {torch.get_num_threads()} threads"
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{device.type.upper()}, {torch.get_num_threads()} threads"
+    return name if trainer.world_size == 1 else f"{name}, {trainer.world_size} processes"
+
+
+def _checkpoint(out: Path) -> Path | None:
+    if (out / LAST).is_file():
+        return out / LAST
+    log("no epoch was finished before: starting from the first", style="yellow")
+    return None
 
 
 def _run_loop(
     trainer: L.Trainer,
     classifier: ClipClassifier,
-    loaders: tuple[DataLoader[object], DataLoader[object] | None],
-    resumed: Path | None,
+    training: Loader,
+    validation: Loader | None,
+    checkpoint: Path | None,
 ) -> None:
-    checkpoint = resumed / _CHECKPOINTS / "last.ckpt" if resumed else None
-    if checkpoint and not checkpoint.is_file():
-        log("no epoch was finished before: starting from the first", style="yellow")
-        checkpoint = None
-    with warnings.catch_warnings():
-        for message in _NOT_FOR_THE_USER:
-            warnings.filterwarnings("ignore", message=message)
-        try:
-            trainer.fit(classifier, *loaders, ckpt_path=str(checkpoint) if checkpoint else None)
-        except SystemExit as error:  # Lightning's answer to Ctrl-C
+    if trainer.precision_plugin.precision != classifier.settings.precision.replace("32", "32-true"):
+        log("this device has no 16-bit floats with a loss scaler: training in bf16-mixed", style="yellow")
+    try:
+        trainer.fit(classifier, training, validation, ckpt_path=str(checkpoint) if checkpoint else None)
+    except SystemExit as error:
+        if error.code == 1:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from error
+        raise
 
 
-def _kept_weights(recipe: Recipe, out: Path, classifier: ClipClassifier) -> nn.Module:
+def _kept_network(recipe: Recipe, out: Path, classifier: ClipClassifier, *, measured: bool) -> nn.Module:
     """Return the network as the recipe wants it kept: after the last epoch, or after the best."""
-    if recipe.train.keep == "best" and recipe.train.epochs:
+    if recipe.train.keep == "best" and measured and recipe.train.epochs:
         # Not Lightning's `best_model_path`, which names the old place after the run was moved.
-        path = out / _CHECKPOINTS / "best.ckpt"
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        classifier.load_state_dict(state)
+        classifier.load_state_dict(read_checkpoint(out / BEST)["state_dict"])
     return classifier.network

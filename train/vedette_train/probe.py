@@ -19,13 +19,12 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from vedette_edge.errors import ConfigError
 
 __all__ = ["Probe", "fit_probe", "last_linear", "probe"]
 
-_BATCH = 4
 _STRENGTHS = np.logspace(-4, 0, 9)  # scikit-learn's C, the inverse of the L2 penalty
 _INNER_FOLDS = 5
 
@@ -47,10 +46,9 @@ class Probe:
 
 def probe(
     network: nn.Module,
-    clips: Dataset[tuple[Tensor, int]],
+    batches: DataLoader[tuple[Tensor, Tensor, Tensor]],
     groups: Sequence[str],
     *,
-    draws: int,
     balance: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Probe:
@@ -58,19 +56,18 @@ def probe(
 
     Args:
         network: ends in a linear layer; on any device.
-        clips: the training clips, augmented, ((C, T, H, W), label).
-        groups: the group of each clip.
-        draws: how often each clip is drawn.
+        batches: of training clips, augmented: (N, C, T, H, W), labels (N,), numbers of the items (N,).
+        groups: the group of each item.
         balance: weigh the classes by the inverse of their frequency.
-        on_progress: called with (done, total) clips.
+        on_progress: called with (done, total) batches.
 
     Raises:
         ConfigError: when the network does not end in a linear layer.
     """
-    features, labels = _features(network, clips, draws, on_progress)
-    classes = last_linear(network).out_features
-    found = fit_probe(features, labels, list(groups) * draws, classes, balance=balance)
     layer = last_linear(network)
+    features, labels, items = _features(network, layer, batches, on_progress)
+    of_each = [groups[item] for item in items]
+    found = fit_probe(features, labels, of_each, layer.out_features, balance=balance)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(found.weight))
         layer.bias.copy_(torch.from_numpy(found.bias))
@@ -134,28 +131,26 @@ def last_linear(network: nn.Module) -> nn.Linear:
 
 def _features(
     network: nn.Module,
-    clips: Dataset[tuple[Tensor, int]],
-    draws: int,
+    layer: nn.Linear,
+    batches: DataLoader[tuple[Tensor, Tensor, Tensor]],
     on_progress: Callable[[int, int], None] | None,
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return what the last layer is given for each clip, `draws` times over: (N, C), and the labels (N,)."""
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Return what the layer is given for each clip, (N, C), with the labels and items, (N,)."""
     rows: list[Tensor] = []
     labels: list[Tensor] = []
-    device = next(network.parameters()).device
-    hook = last_linear(network).register_forward_pre_hook(
-        lambda _, given: rows.append(given[0].float().cpu())
-    )
+    items: list[Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, given: rows.append(given[0].float().cpu()))
     training = network.training
     network.eval()
     try:
         with torch.inference_mode():
-            for _ in range(draws):
-                for batch, truth in DataLoader(clips, _BATCH):
-                    network(batch.to(device))
-                    labels.append(truth)
-                    if on_progress:
-                        on_progress(sum(map(len, labels)), draws * len(clips))  # type: ignore[arg-type]
+            for done, (clips, truth, numbers) in enumerate(batches, start=1):
+                network(clips.to(layer.weight.device))
+                labels.append(truth)
+                items.append(numbers)
+                if on_progress:
+                    on_progress(done, len(batches))
     finally:
         hook.remove()
         network.train(training)
-    return torch.cat(rows).numpy(), torch.cat(labels).numpy()
+    return torch.cat(rows).numpy(), torch.cat(labels).numpy(), torch.cat(items).numpy()

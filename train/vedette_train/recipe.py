@@ -57,11 +57,6 @@ class InitSettings(Section):
     weights: str | None = Field(
         None, description="2D ImageNet MobileNetV2 to inflate: 'torchvision', or a .pth file. None: random."
     )
-    inflation: Literal["centre", "mean"] = Field(
-        "centre",
-        description="centre: a kernel begins in the middle frame, [1/4, 1/2, 1/4] at time strides. mean: "
-        "spread evenly over time everywhere.",
-    )
     run: Path | None = Field(None, description="A finished run whose weights to go on from (fine-tuning).")
     freeze_batchnorm: bool = Field(
         False, description="Keep running statistics; needed for weights with folded batch norm."

@@ -44,6 +44,7 @@ __all__ = [
     "library_versions",
     "open_run",
     "save_info",
+    "save_state",
     "save_weights",
 ]
 
@@ -54,6 +55,7 @@ SPLIT_FILE = "split.csv"
 MODEL_FILE = "model.pt"
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
+CARD_FILE = "card.md"
 _LIBRARIES = ("vedette", "torch", "torchvision", "lightning", "numpy", "opencv-python")
 
 
@@ -277,10 +279,15 @@ def _flat(data: dict[str, object], prefix: str = "") -> dict[str, object]:
 
 def save_weights(directory: Path, network: nn.Module) -> None:
     """Write the network's weights as `model.pt`."""
+    save_state(directory / MODEL_FILE, network)
+
+
+def save_state(path: Path, network: nn.Module) -> None:
+    """Write the network's weights as a plain state dict."""
     state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_atomically(directory / MODEL_FILE, buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
 
 
 def save_start(directory: Path, recipe: Recipe, info: RunInfo) -> None:
