@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -117,9 +117,11 @@ def prepare_frames(
     """
     _make(cache)
     waiting = [video for video in videos if not _is_kept(video, spec, cache)]
-    keep = partial(_keep, spec=spec, cache=cache)
+    keep = partial(_keep, spec=spec, cache=cache.absolute())
     if ray:
-        found: Iterable[str | None] = each_on_ray(keep, waiting, ray)
+        # Its processes have another working directory.
+        absolute = [replace(video, path=video.path.absolute()) for video in waiting]
+        found: Iterable[str | None] = each_on_ray(keep, absolute, ray)
     else:
         pays = 1 + sum(stamp(v.path)[0] for v in waiting if v.path.exists()) // _BYTES_A_PROCESS
         found = each(keep, waiting, min(workers or cores(), pays))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +20,9 @@ __all__ = ["cores", "each", "each_on_ray"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_HOST_PORT = re.compile(r"^(ray://)?(?P<host>[^/:]+):(?P<port>\d{1,5})$", re.ASCII)
+_PATIENCE = 5.0  # seconds
 
 
 def cores() -> int:
@@ -70,11 +75,13 @@ def each_on_ray(function: Callable[[Item], Result], items: Sequence[Item], addre
     except ModuleNotFoundError as error:
         raise MissingExtraError("ray", "ray") from error
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="error")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise DataError(f"no Ray cluster answers at {address} ({error}); see  ray status") from error
     try:
-        task = ray.remote(function)
+        # Ray takes plain functions only.
+        task = ray.remote(lambda item: function(item))
         for pending in [task.remote(item) for item in items]:
             try:
                 yield ray.get(pending)
@@ -82,6 +89,12 @@ def each_on_ray(function: Callable[[Item], Result], items: Sequence[Item], addre
                 raise error.cause from error
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens, which Ray itself tries for minutes."""
+    if match := _HOST_PORT.match(address):
+        socket.create_connection((match["host"], int(match["port"])), timeout=_PATIENCE).close()
 
 
 def _alone() -> None:
