@@ -16,18 +16,24 @@ import cv2
 
 from vedette_edge.errors import DataError, MissingExtraError
 
-__all__ = ["cores", "each", "each_on_ray"]
+__all__ = ["cores", "each", "each_on_ray", "processes"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _HOST_PORT = re.compile(r"^(ray://)?(?P<host>[^/:]+):(?P<port>\d{1,5})$", re.ASCII)
 _PATIENCE = 5.0  # seconds
+_BYTES_A_PROCESS = 4_000_000  # of video; a process takes about as long to start as these to decode
 
 
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processes(bytes_of_video: int, workers: int | None) -> int:
+    """Return how many processes pay for so much video: at most `workers`, or one a core where that is None."""
+    return min(workers or cores(), 1 + bytes_of_video // _BYTES_A_PROCESS)
 
 
 def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
