@@ -5,11 +5,19 @@ import pytest
 import torch
 from train_helpers import input_spec, moving_square, write_pictures
 
+from vedette_edge.clips import ClipStream
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import FlowSpec
+from vedette_edge.video import read_frames
 from vedette_train.data.augment import clip_augmentation
 from vedette_train.data.clips import TrainClips, ValClips, larger
-from vedette_train.data.faithful import PublishedAugmentation, PublishedValClips, encode_flow, normalise
+from vedette_train.data.faithful import (
+    PublishedAugmentation,
+    PublishedValClips,
+    clip_tensor,
+    encode_flow,
+    normalise,
+)
 from vedette_train.data.folder import Video
 from vedette_train.data.frames import prepare_frames
 from vedette_train.recipe import AugmentSettings
@@ -143,3 +151,17 @@ def test_training_draws_everything_that_was_published(kept):
 def test_a_network_that_sees_no_flow_has_no_published_path():
     with pytest.raises(ConfigError, match=r"data\.faithful needs data\.input\.streams: rgb\+flow"):
         PublishedAugmentation(input_spec(), AugmentSettings())
+
+
+def test_evaluation_sees_a_clip_of_a_stream_as_published(kept):
+    videos, _ = kept
+    stream = ClipStream(SPEC, 4)
+    clip = [c for frame in read_frames(videos[0].path) for c in stream.push(frame)[0]][1]
+    found = clip_tensor(clip, SPEC)
+    assert (found.shape, found.dtype) == ((1, 5, 4, 32, 64), np.float32)
+    for index in range(3):
+        forwards = torch.from_numpy(clip.items[index + 1].flow).permute(2, 0, 1)[None]
+        picture = torch.from_numpy(clip.items[index].fitted).permute(2, 0, 1)[None]
+        wanted = normalise(torch.cat([picture, encode_flow(forwards)], dim=1), SPEC)[0]
+        np.testing.assert_array_equal(found[0, :, index], wanted)
+    assert not found[0, 3:, 3].any()

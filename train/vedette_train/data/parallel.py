@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import re
@@ -10,7 +11,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 
@@ -32,7 +33,7 @@ def cores() -> int:
 
 
 def processes(bytes_of_video: int, workers: int | None) -> int:
-    """Return how many processes pay for so much video: at most `workers`, or one a core where that is None."""
+    """Return how many processes pay for so much video: at most `workers`, by default one a core."""
     return min(workers or cores(), 1 + bytes_of_video // _BYTES_A_PROCESS)
 
 
@@ -82,12 +83,12 @@ def each_on_ray(function: Callable[[Item], Result], items: Sequence[Item], addre
         raise MissingExtraError("ray", "ray") from error
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
         raise DataError(f"no Ray cluster answers at {address} ({error}); see  ray status") from error
     try:
         # Ray takes plain functions only.
-        task = ray.remote(lambda item: function(item))
+        task: Any = ray.remote(lambda item: function(item))
         for pending in [task.remote(item) for item in items]:
             try:
                 yield ray.get(pending)
