@@ -50,7 +50,7 @@ def test_what_a_call_raises_is_raised(workers):
 
 
 def test_a_process_that_dies_is_one_sentence():
-    with pytest.raises(DataError, match=r"a process that prepared data died.*fewer --workers"):
+    with pytest.raises(DataError, match=r"a process that prepared data died: .*fewer --workers"):
         list(each(die_at_three, list(range(5)), 2))
 
 

@@ -58,8 +58,8 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int
         yield from pool.map(function, items)
     except BrokenProcessPool as error:
         raise DataError(
-            "a process that prepared data died, most likely because memory ran out; what was finished is "
-            "kept: go on with fewer --workers"
+            "a process that prepared data died: memory ran out (go on with fewer --workers; what was finished "
+            "is kept), or the calling script lacks  if __name__ == '__main__':"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
