@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,9 +27,10 @@ from vedette_edge.preprocess import fit
 from vedette_edge.sampling import TickSampler
 from vedette_edge.video import read_frames
 from vedette_train.data.folder import Video, stamp
-from vedette_train.data.parallel import cores, each, each_on_ray
+from vedette_train.data.parallel import each, each_on_ray, processes
 
 __all__ = [
+    "Shelf",
     "Unreadable",
     "cache_directory",
     "kept_files",
@@ -40,7 +41,6 @@ __all__ = [
 ]
 
 _LAYOUT = 1  # rises when the meaning of a kept file changes
-_BYTES_A_PROCESS = 4_000_000  # of video; a process takes about as long to start as these to decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +117,14 @@ def prepare_frames(
     """
     _make(cache)
     waiting = [video for video in videos if not _is_kept(video, spec, cache)]
-    keep = partial(_keep, spec=spec, cache=cache)
+    keep = partial(_keep, spec=spec, cache=cache.absolute())
     if ray:
-        found: Iterable[str | None] = each_on_ray(keep, waiting, ray)
+        # Its processes have another working directory.
+        absolute = [replace(video, path=video.path.absolute()) for video in waiting]
+        found: Iterable[str | None] = each_on_ray(keep, absolute, ray)
     else:
-        pays = 1 + sum(stamp(v.path)[0] for v in waiting if v.path.exists()) // _BYTES_A_PROCESS
-        found = each(keep, waiting, min(workers or cores(), pays))
+        size = sum(stamp(video.path)[0] for video in waiting if video.path.exists())
+        found = each(keep, waiting, processes(size, workers))
     reasons = iter(found)
     to_do = set(waiting)
     readable: list[Video] = []
@@ -150,7 +152,7 @@ def load_frames(video: Video, spec: InputSpec, cache: Path) -> NDArray[np.uint8]
     Raises:
         DataError: when they were not prepared, or the video changed since.
     """
-    return np.asanyarray(_load(video, spec, cache, 0), dtype=np.uint8)
+    return np.asanyarray(_open(video, _places(video, spec, cache)[0]), dtype=np.uint8)
 
 
 def load_flow(video: Video, spec: InputSpec, cache: Path) -> NDArray[np.float16]:
@@ -159,7 +161,7 @@ def load_flow(video: Video, spec: InputSpec, cache: Path) -> NDArray[np.float16]
     Raises:
         DataError: when it was not prepared, or the video changed since.
     """
-    return np.asanyarray(_load(video, spec, cache, 1), dtype=np.float16)
+    return np.asanyarray(_open(video, _places(video, spec, cache)[1]), dtype=np.float16)
 
 
 def kept_files(video: Video, spec: InputSpec, cache: Path) -> list[Path]:
@@ -183,12 +185,41 @@ def kept_files(video: Video, spec: InputSpec, cache: Path) -> list[Path]:
     return [cache / f"{name}.npy" for name in names]
 
 
-def _load(video: Video, spec: InputSpec, cache: Path, which: int) -> NDArray[np.generic]:
+class Shelf:
+    """The kept frames of a dataset; where those of a video lie is looked up once."""
+
+    def __init__(self, spec: InputSpec, cache: Path) -> None:
+        """Read what was kept of `spec` in `cache`."""
+        self._spec = spec
+        self._cache = cache
+        self._places: dict[Path, list[Path]] = {}
+
+    def load(self, video: Video) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
+        """Return the frames of a video and, where the spec has flow, their flow, both memory-mapped.
+
+        Raises:
+            DataError: when they were not prepared.
+        """
+        if video.path not in self._places:
+            self._places[video.path] = _places(video, self._spec, self._cache)
+        places = self._places[video.path]
+        frames = np.asanyarray(_open(video, places[0]), dtype=np.uint8)
+        flow = np.asanyarray(_open(video, places[1]), dtype=np.float16) if self._spec.flow else None
+        return frames, flow
+
+
+def _places(video: Video, spec: InputSpec, cache: Path) -> list[Path]:
     try:
-        path = kept_files(video, spec, cache)[which]
+        return kept_files(video, spec, cache)
+    except OSError as error:
+        raise DataError(f"{video.path}: its decoded frames are gone from {cache} ({error})") from error
+
+
+def _open(video: Video, path: Path) -> NDArray[np.generic]:
+    try:
         array: NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{video.path}: its decoded frames are gone from {cache} ({error})") from error
+        raise DataError(f"{video.path}: its decoded frames are gone from {path.parent} ({error})") from error
     return array
 
 
