@@ -18,7 +18,6 @@ CLASSES, BATCH = 3, 3
 CASES = {
     "early_fusion_2d": {},
     "late_fusion": {"aggregation": "max"},
-    "mobilenet_v2_3d": {"width_mult": 0.25},
     "per_frame_2d": {"aggregation": "max"},
     "r3d_18": {},
     "simple_3d": {},
@@ -27,14 +26,14 @@ CASES = {
 }
 OTHERS = (
     ("per_frame_2d", {"aggregation": "mean"}),
-    ("ds3d_baseline", {"fusion": "concat"}),
     ("ds3d_baseline", {"fusion": "gated"}),
 )
 SLOW = ("r3d_18", "ds3d_fgattnet", "ds3d_baseline")
 
 
 def test_no_network_of_the_table_is_left_out():
-    assert {MODELS[name] for name in CASES} == set(MODELS.values())
+    elsewhere = {MODELS["mobilenet_v2_3d"]}  # in test_to_onnx.py
+    assert {MODELS[name] for name in CASES} | elsewhere == set(MODELS.values())
 
 
 @pytest.mark.parametrize(
@@ -50,7 +49,7 @@ def test_the_exported_graph_gives_what_the_network_gives(name, arguments):
     # Sides that 3 cells do not divide.
     spec = input_spec(frames=8, height=40, width=64, **streams)
     clips = torch.randn(BATCH, spec.channels, spec.frames, spec.height, spec.width)
-    network = seasoned(create_for_input(name, CLASSES, spec, **arguments), clips)
+    network = seasoned(create_for_input(name, CLASSES, spec, **arguments), clips, gain=0.6)
     found = OnnxSession(to_onnx(network, spec).data).run(clips.numpy())
     with torch.inference_mode():
         logits, heatmap = network.forward_with_heatmap(clips)

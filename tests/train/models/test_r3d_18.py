@@ -62,7 +62,9 @@ def test_torchvisions_weights_fit_and_the_head_stays_its_own(original, tmp_path)
 
 def test_weights_of_another_network_are_refused(tmp_path):
     torch.save({"stem.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(DataError, match=r"stem\.0\.weight is missing or of another shape than \(64, 3, 3, 7, 7\)"):
+    with pytest.raises(
+        DataError, match=r"stem\.0\.weight is missing or of another shape than \(64, 3, 3, 7, 7\)"
+    ):
         create_model("r3d_18", num_classes=2).load_pretrained(str(tmp_path / "other.pth"))
 
 
