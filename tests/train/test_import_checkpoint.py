@@ -53,7 +53,7 @@ def test_it_writes_weights_that_a_recipe_can_start_from(command, theirs, tmp_pat
     )
     assert code == 0, printed
     assert "wrote a/b.pt, classes Fight, No" in printed
-    assert re.search(r"net_x\.head_x\.logits.*head\.logits.*linear.*2x32", printed)
+    assert re.search(r"net\.head_x\.logits_x.*head\.logits.*linear.*2x32", printed)
     state = torch.load(tmp_path / "a/b.pt", weights_only=True)
     network = create_model("ds3d_fgattnet", hidden=96).eval()
     network.load_state_dict(state)
@@ -76,7 +76,7 @@ def test_any_network_of_the_table_can_be_filled(command, tmp_path):
         (
             ["theirs.pth", "--model", "ds3d_fgattnet"],
             1,
-            "layer 51 is net_x.head_x.hidden (linear: bias (96,)",
+            "layer 51 is net.head_x.hidden_x (linear: bias (96,)",
         ),
         (["theirs.pth", "--model", "ds3d_fgatnet"], 2, "unknown model 'ds3d_fgatnet', did you mean"),
         (["theirs.pth", "--model", "ds3d_fgattnet", "--set", "hiden=96"], 2, "did you mean 'hidden'?"),

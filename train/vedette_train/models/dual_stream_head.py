@@ -82,9 +82,9 @@ class MergeHead(nn.Module):
         """Map fused features (N, 32, T, H, W) to logits (N, K) and class maps (N, K, T, H, W).
 
         The map is the gradient of the logit with respect to the output of the first convolution, times that
-        output, summed over the channels, times T H W / 9; its ReLU is HiResCAM up to that constant, which makes
-        the mean of the map over a cell of the 3x3 grid that cell's contribution. It is the map of the
-        network in evaluation mode.
+        output, summed over the channels, times T H W / 9; its ReLU is HiResCAM up to that constant. So its
+        mean over a cell of the 3x3 grid is what that cell contributes. It is the map of the network in
+        evaluation mode.
 
         Args:
             fused: the features.
