@@ -70,6 +70,7 @@ def test_any_network_of_the_table_can_be_filled(command, tmp_path):
     assert len(torch.load(tmp_path / "out.pt", weights_only=True)["classifier.linear.bias"]) == 4
 
 
+@pytest.mark.usefixtures("theirs")
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
@@ -89,16 +90,15 @@ def test_any_network_of_the_table_can_be_filled(command, tmp_path):
         (["nothing.pth", "--model", "ds3d_fgattnet"], 1, "nothing.pth: cannot be read"),
     ],
 )
-def test_what_cannot_be_imported_is_told_in_one_sentence(
-    arguments, code, sentence, command, theirs, tmp_path
-):
+def test_what_cannot_be_imported_is_told_in_one_sentence(arguments, code, sentence, command, tmp_path):
     found, printed = command(*arguments, "--out", "new.pt")
     assert (found, printed.count("\n")) == (code, 1)
     assert sentence in printed
     assert not (tmp_path / "new.pt").exists()
 
 
-def test_a_file_that_is_there_is_never_replaced(command, theirs, tmp_path):
+@pytest.mark.usefixtures("theirs")
+def test_a_file_that_is_there_is_never_replaced(command, tmp_path):
     (tmp_path / "new.pt").write_text("kept")
     code, printed = command("theirs.pth", "--model", "ds3d_fgattnet", "--out", "new.pt")
     assert code == 2

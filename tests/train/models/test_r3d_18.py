@@ -23,7 +23,7 @@ def original():
     return r3d_18(weights=None).eval()
 
 
-def test_it_has_the_parameters_of_the_original_with_another_head(network, original):
+def test_it_has_the_parameters_of_the_original_with_another_head(original):
     with torch.device("meta"):
         count = sum(p.numel() for p in create_model("r3d_18", num_classes=17).parameters())
     assert count == 33_174_993
