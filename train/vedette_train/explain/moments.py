@@ -81,7 +81,7 @@ def layers_of_time(layers: int, frames: int, cells: Cells | None) -> Times:
     """Return the frame of the clip, counted from 0, that each layer of a map in time speaks of: (T',).
 
     Networks that pool, whose cells lie in the middle of their pixels, do so in time too. Those with strided
-    convolutions pad symmetrically in time, whatever they do in space: their first layer is at the first frame.
+    convolutions pad symmetrically in time, whatever they do in space: the first layer is at the first frame.
     """
     if cells is None or cells.first == cells.stride / 2:
         stride = frames / layers
