@@ -145,7 +145,8 @@ def train(
     keep_freed_memory()
     silence_helpers()
     # Its notes on hardware and products of its own; what matters of them we say ourselves.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     check_ramp(recipe.train)
     if is_first():
         check_out(recipe, out, resume=resume)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vedette_edge.files import write_atomically
 
-__all__ = ["plot_confusion", "plot_curves"]
+__all__ = ["plot_confusion", "plot_curves", "plot_importances", "plot_trials"]
 
 _PANELS = (("loss", "loss"), ("accuracy", "accuracy"), ("f1", "F1, mean over classes"))
 
@@ -66,6 +66,46 @@ def plot_confusion(counts: NDArray[np.int64], labels: Sequence[str], title: str,
     axes.set_yticks(ticks, labels)
     axes.set(title=title, xlabel="predicted", ylabel="true")
     figure.colorbar(image, label="share of the true class", shrink=0.8)
+    _save(figure, path)
+
+
+def plot_trials(
+    numbers: Sequence[int], values: Sequence[float], name: str, path: Path, *, rising: bool
+) -> None:
+    """Draw what each trial of a sweep reached, and the best so far.
+
+    Args:
+        numbers: of the trials, at least one.
+        values: what they reached.
+        name: of the metric.
+        path: the PNG.
+        rising: whether more is better.
+    """
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    best = np.maximum.accumulate(values) if rising else np.minimum.accumulate(values)
+    axes.plot(numbers, values, "o", markersize=4, label="trial")
+    axes.step(numbers, best, where="post", label="best so far")
+    axes.set(xlabel="trial", ylabel=name)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, path)
+
+
+def plot_importances(importances: Mapping[str, float], name: str, path: Path) -> None:
+    """Draw how much of a metric's variance each parameter of a sweep explains.
+
+    Args:
+        importances: share, 0..1, by parameter.
+        name: of the metric.
+        path: the PNG.
+    """
+    figure = Figure(figsize=(7, 1.2 + 0.4 * len(importances)), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(list(importances)[::-1], list(importances.values())[::-1])
+    axes.set(xlabel=f"importance for {name}", xlim=(0, 1))
+    axes.grid(axis="x", alpha=0.3)
     _save(figure, path)
 
 
