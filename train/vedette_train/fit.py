@@ -285,6 +285,8 @@ def _trainer(recipe: Recipe, found: list[Logger], watching: list[Callback], devi
         )
     except (MisconfigurationException, ValueError) as error:
         raise UsageError(f"cannot train on {devices} devices here: {error}") from error
+    # Comes with `deterministic`, costs a seventh of a step, and serves layers that read what they did not write.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     log(f"training on {_device_name(trainer)}")
     return trainer
 

@@ -67,7 +67,13 @@ def _wandb(out: Path, recipe: Recipe, target: WandbTarget) -> WandbLogger:
         write_atomically(id_file, f"{secrets.token_hex(4)}\n".encode())
     identity = id_file.read_text(encoding="utf-8").strip() if id_file.is_file() else None
     logger = WandbLogger(
-        name=target.name or out.name, project=target.project, id=identity, save_dir=out, resume="allow"
+        name=target.name or out.name,
+        project=target.project,
+        id=identity,
+        save_dir=out,
+        resume="allow",
+        # Curves and files are wanted there, not what we print.
+        settings=wandb.Settings(quiet=True, console="off"),
     )
     logger.log_hyperparams(recipe.model_dump(mode="json"))
     try:
