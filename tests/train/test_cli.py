@@ -47,6 +47,7 @@ def recipe_file(tmp_path):
         (["evaluate"], "vedette-train evaluate runs/demo"),
         (["compare"], "vedette-train compare runs/baseline runs/proposed"),
         (["summary"], "vedette-train summary runs --by auc"),
+        (["ablate"], "vedette-train ablate dual-stream --data"),
         (["data", "synth"], "vedette-train data synth --out out/data --clips 30"),
     ],
 )
@@ -83,6 +84,7 @@ def test_the_packaged_recipes_are_listed_with_what_they_are(command):
         (["crossval", "demo", "--data", "nowhere"], 1, "nowhere: no such folder"),
         (["evaluate", "nowhere"], 1, "nowhere is not a run: it has no run.json"),
         (["compare", "nowhere", "elsewhere"], 1, "nowhere/predictions.csv: not a table of predictions"),
+        (["ablate", "demo", "--data", "."], 2, "sees rgb: an ablation needs data.input.streams: rgb+flow"),
         (["summary", "nowhere"], 1, "nowhere: no such folder"),
         (["summary", ".", "--by", "luck"], 2, "--by luck: expected one of accuracy, "),
     ],

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from vedette_edge.errors import DataError, UsageError
 from vedette_edge.files import write_atomically
+from vedette_train.commands.options import DataOption, RecipeArgument, SetOption, load
 from vedette_train.console import console, log
 
 if TYPE_CHECKING:
@@ -100,3 +102,49 @@ def summary(
             )
     console.print(best_line(rows, by), markup=False)
     log(f"wrote summary.csv, summary.png and best_overall.txt into {runs}")
+
+
+@app.command(epilog="Example:  vedette-train ablate dual-stream --data ~/violence --out runs/ablation")
+def ablate(
+    recipe: RecipeArgument,
+    data: DataOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Default runs/<recipe>-ablation; started again, it goes on.")
+    ] = None,
+    set_: SetOption = None,
+) -> None:
+    """Tell whether the flow branch earns its cost: picture and flow, and either alone, cross-validated."""
+    loaded, root = load(recipe, data, set_)
+    from vedette_train.ablate import ablate as run_ablation
+    from vedette_train.ablate import verdict
+    from vedette_train.costs import machine
+
+    directory = out or Path("runs") / f"{loaded.name}-ablation"
+    found = run_ablation(loaded, root, directory)
+    table = Table(title=f"{directory}  ({machine()})", title_justify="left")
+    for column in (
+        "streams",
+        "how",
+        "accuracy",
+        "AUC",
+        "p",
+        "parameters",
+        "GMACs",
+        "network",
+        "flow, ms a clip",
+    ):
+        table.add_column(column)
+    for name, one in found.items():
+        table.add_row(
+            name,
+            one.how,
+            escape(str(one.accuracy)),
+            escape(str(one.auc)) if one.auc else "-",
+            f"{one.against_whole.mcnemar.p:.2g}" if one.against_whole else "",
+            f"{one.cost.parameters:,}",
+            f"{one.cost.gmacs:.2f}",
+            f"{one.cost.network_ms:.1f}",
+            f"{one.cost.flow_ms:.1f}",
+        )
+    console.print(table)
+    console.print(verdict(found), markup=False)
