@@ -1,5 +1,6 @@
 """The commands of `vedette-train`, through their door."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -44,6 +45,9 @@ def recipe_file(tmp_path):
         (["fit"], "vedette-train fit demo --data out/data --out runs/demo"),
         (["crossval"], "vedette-train crossval actions --data"),
         (["evaluate"], "vedette-train evaluate runs/demo"),
+        (["compare"], "vedette-train compare runs/baseline runs/proposed"),
+        (["summary"], "vedette-train summary runs --by auc"),
+        (["ablate"], "vedette-train ablate dual-stream --data"),
         (["data", "synth"], "vedette-train data synth --out out/data --clips 30"),
     ],
 )
@@ -79,6 +83,10 @@ def test_the_packaged_recipes_are_listed_with_what_they_are(command):
         (["fit", "demo", "--data", "nowhere"], 1, "nowhere: no such folder"),
         (["crossval", "demo", "--data", "nowhere"], 1, "nowhere: no such folder"),
         (["evaluate", "nowhere"], 1, "nowhere is not a run: it has no run.json"),
+        (["compare", "nowhere", "elsewhere"], 1, "nowhere/predictions.csv: not a table of predictions"),
+        (["ablate", "demo", "--data", "."], 2, "sees rgb: an ablation needs data.input.streams: rgb+flow"),
+        (["summary", "nowhere"], 1, "nowhere: no such folder"),
+        (["summary", ".", "--by", "luck"], 2, "--by luck: expected one of accuracy, "),
     ],
 )
 def test_an_error_is_one_sentence_and_a_code(arguments, code, sentence, command):
@@ -106,6 +114,8 @@ def test_training_ends_with_the_figures(command, recipe_file, data, tmp_path):
     )
     assert re.search(r"accuracy +│ [01]\.\d{3} │ 0\.\d{3} to [01]\.\d{3} +│ 4", printed)
     assert "recall left" in printed
+    assert "specificity of left" in printed
+    assert re.search(r"calibration: error \(ECE\) 0\.\d{3} before and 0\.\d{3} after", printed)
     code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8", "--set", "data.folds=2")
     assert code == 2
     assert "is not empty; add --resume" in printed
@@ -125,14 +135,41 @@ def test_evaluation_writes_the_report_anew(command, own_run):
     assert code == 0
     assert "macro F1" in printed
     assert (own_run / "metrics.json").is_file()
+    assert command("evaluate", own_run, "--part", "val")[0] == 0
+    assert (own_run / "val" / "metrics.json").is_file()
+    code, printed = command("evaluate", own_run, "--part", "all")
+    assert code == 2
+    assert "--part all: expected one of train, val, test" in printed
 
 
 def test_cross_validation_ends_with_the_figures_of_all_folds(command, recipe_file, data, tmp_path):
     code, printed = command("crossval", recipe_file, "--data", data, "--set", "data.folds=2")
     assert code == 0
     assert "2 folds by group, pooled, seed 3" in printed
+    assert re.search(r"mean +│ +│ 0\.\d{3} ± 0\.\d{3}", printed)
     folds = (tmp_path / "runs" / "tiny-cv").glob("fold-*")
     assert sorted(path.name for path in folds) == ["fold-0", "fold-1"]
+
+
+def test_two_runs_are_compared_in_a_table_and_in_words(command, own_run, run_directory, tmp_path):
+    code, printed = command("compare", own_run, run_directory, "--out", "compared.json")
+    assert code == 0
+    assert "2 videos of 1 groups that both judged (0 and 0 that only one did)" in printed
+    assert f"No evidence that {own_run.name} and {run_directory.name} differ" in printed
+    content = json.loads((tmp_path / "compared.json").read_text())
+    assert (content["mcnemar"]["p"], content["better"]) == (1.0, 0)
+    path = own_run / "predictions.csv"
+    path.write_text(path.read_text().replace("left", "up"))
+    code, printed = command("compare", own_run, run_directory)
+    assert code == 1
+    assert "tells up, right apart and" in printed
+
+
+def test_runs_are_summed_up(command, own_run):
+    code, printed = command("summary", own_run.parent)
+    assert code == 0
+    assert "best by accuracy: run, " in printed
+    assert (own_run.parent / "summary.csv").is_file()
 
 
 @pytest.mark.slow

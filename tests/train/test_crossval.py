@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from train_helpers import LABELS, tiny_recipe
 
@@ -48,6 +49,15 @@ def test_the_figures_are_over_all_folds(finished):
     assert metrics["split"] == "2 folds by group, pooled, seed 3"
     assert metrics["accuracy"]["samples"] == 8
     assert (finished / "confusion.png").is_file()
+    assert [(row["fold"], row["videos"]) for row in metrics["folds"]] == [(0, 4), (1, 4)]
+    values = [row["accuracy"] for row in metrics["folds"]]
+    assert metrics["mean_over_folds"]["accuracy"]["mean"] == pytest.approx(metrics["accuracy"]["value"])
+    assert metrics["mean_over_folds"]["accuracy"]["deviation"] == pytest.approx(np.std(values, ddof=1))
+
+
+def test_a_split_file_leaves_nothing_to_deal(data, tmp_path):
+    with pytest.raises(ConfigError, match=r"leave data\.split_file out"):
+        cross_validate(recipe(data__split_file="split.csv"), data, tmp_path / "cv")
 
 
 def test_finished_folds_are_kept(own, data, cache):

@@ -33,14 +33,13 @@ from vedette_train.data.folder import Video, fingerprint
 from vedette_train.data.frames import cache_directory
 from vedette_train.data.parts import Parts, load_parts
 from vedette_train.distributed import end_helpers, is_first, process_layout, silence_helpers
-from vedette_train.evaluate import evaluate_run
 from vedette_train.history import EpochReport, read_history
 from vedette_train.memory import keep_freed_memory
 from vedette_train.order import BatchSeeds, EpochOrder, SeededItems, ValidationBatches
 from vedette_train.plots import plot_curves
 from vedette_train.prune import Pruning, check_ramp, zero_channels
 from vedette_train.recipe import Recipe
-from vedette_train.report import write_report
+from vedette_train.report import calibrate_run, report_run
 from vedette_train.resume import check_out, stop_on_sigterm
 from vedette_train.runs import (
     Run,
@@ -102,10 +101,10 @@ def fit(
             the disk is full.
     """
     found = train(recipe, data, out, resume=resume, cache=cache, devices=devices, wandb=wandb)
-    run = open_run(out)
+    with progress("calibrate") as on_progress:
+        run = calibrate_run(open_run(out), data, on_progress)
     with progress("evaluate") as on_progress:
-        predictions = evaluate_run(run, data, on_progress)
-    write_report(out, run.info.labels, predictions, run.split_name)
+        report_run(run, data, on_progress)
     if wandb:
         attach_to_wandb(found, out, recipe.name)
     return run

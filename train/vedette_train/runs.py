@@ -34,6 +34,7 @@ from vedette_edge.manifest import Decision
 from vedette_edge.validation import describe_errors
 from vedette_train.data.split import PARTS, PartName, groups_on_both_sides
 from vedette_train.models import create_for_input
+from vedette_train.models.blind import blind
 from vedette_train.recipe import Recipe, recipe_from_dict
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "library_versions",
     "open_run",
     "save_info",
+    "save_state",
     "save_weights",
 ]
 
@@ -54,6 +56,7 @@ SPLIT_FILE = "split.csv"
 MODEL_FILE = "model.pt"
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
+CARD_FILE = "card.md"
 _LIBRARIES = ("vedette", "torch", "torchvision", "lightning", "numpy", "opencv-python")
 
 
@@ -191,9 +194,12 @@ def build_network(recipe: Recipe, num_classes: int) -> nn.Module:
     """
     settings = recipe.model
     try:
-        return create_for_input(settings.name, num_classes, recipe.data.input, **settings.arguments)
+        network = create_for_input(settings.name, num_classes, recipe.data.input, **settings.arguments)
     except ValueError as error:
         raise ConfigError(f"recipe '{recipe.name}', model: {error}") from error
+    if recipe.data.blind:
+        blind(network, recipe.data.blind)
+    return network
 
 
 def open_run(directory: Path) -> Run:
@@ -277,10 +283,15 @@ def _flat(data: dict[str, object], prefix: str = "") -> dict[str, object]:
 
 def save_weights(directory: Path, network: nn.Module) -> None:
     """Write the network's weights as `model.pt`."""
+    save_state(directory / MODEL_FILE, network)
+
+
+def save_state(path: Path, network: nn.Module) -> None:
+    """Write the network's weights as a plain state dict."""
     state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_atomically(directory / MODEL_FILE, buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
 
 
 def save_start(directory: Path, recipe: Recipe, info: RunInfo) -> None:

@@ -24,6 +24,7 @@ from vedette_edge.preprocess import fit
 from vedette_edge.video import read_frames
 from vedette_train.data.folder import Video
 from vedette_train.data.frames import cache_directory, load_flow, load_frames, prepare_frames, sampled
+from vedette_train.evaluate import video_clips
 
 SPEC = input_spec()
 MOVING = input_spec(streams="rgb+flow", flow=FlowSpec())
@@ -317,3 +318,42 @@ def test_several_processes_keep_what_one_keeps(tmp_path):
         results.append([(load_frames(v, MOVING, cache), load_flow(v, MOVING, cache)) for v in readable])
     for one, three in zip(*results, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(one, three, strict=True))
+
+
+def write_frame_folder(folder, count=10):
+    folder.mkdir(parents=True)
+    for number, picture in enumerate(moving_square("right", 3, count), start=1):
+        # Sizes differ, and every third picture is grey.
+        image = cv2.resize(picture, None, fx=1 + number % 2, fy=1 + number % 2)
+        image = image if number % 3 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        assert cv2.imwrite(str(folder / f"frame_{number}.jpg"), image)
+    return folder
+
+
+def test_each_picture_of_a_folder_is_one_sample_in_training_as_in_evaluation(tmp_path):
+    folder = write_frame_folder(tmp_path / "clip")
+    spec = input_spec(frames=10, streams="rgb+flow", flow=FlowSpec())
+    prepare_frames([video(folder)], spec, tmp_path / "cache")
+    frames = load_frames(video(folder), spec, tmp_path / "cache")
+    flow = load_flow(video(folder), spec, tmp_path / "cache")
+    assert len(frames) == 10
+    (clip,) = video_clips(folder, spec, hop=10)
+    assert np.array_equal(frames, np.stack([item.fitted for item in clip.items]))
+    assert np.array_equal(flow, np.stack([item.flow for item in clip.items]).astype(np.float16))
+
+
+def test_a_changed_picture_of_a_folder_never_meets_the_old_frames(tmp_path):
+    folder = write_frame_folder(tmp_path / "clip")
+    prepare_frames([video(folder)], SPEC, tmp_path / "cache")
+    cv2.imwrite(str(folder / "frame_11.jpg"), grey(20))
+    with pytest.raises(DataError, match="its decoded frames are gone"):
+        load_frames(video(folder), SPEC, tmp_path / "cache")
+
+
+def test_a_folder_with_a_broken_picture_is_left_out_with_its_name(good, tmp_path):
+    folder = write_frame_folder(tmp_path / "clip")
+    (folder / "frame_7.jpg").write_bytes(b"")
+    videos = [*map(video, good), video(folder)]
+    readable, unreadable = prepare_frames(videos, SPEC, tmp_path / "cache")
+    assert len(readable) == 20
+    assert "frame_7.jpg: not a picture" in unreadable[0].reason

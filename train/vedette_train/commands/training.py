@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from vedette_edge.errors import UsageError
 from vedette_train.commands.options import (
     DataOption,
     RecipeArgument,
     RunArgument,
     SetOption,
     load,
+    print_folds,
     print_metrics,
 )
 from vedette_train.console import progress
@@ -70,25 +72,33 @@ def crossval(
     from vedette_train.crossval import cross_validate
 
     directory = out or Path("runs") / f"{loaded.name}-cv"
-    cross_validate(loaded, root, directory)
+    metrics = cross_validate(loaded, root, directory)
     print_metrics(directory)
+    print_folds(metrics)
 
 
 @app.command(epilog="Example:  vedette-train evaluate runs/demo")
 def evaluate(
     run: RunArgument,
     data: Annotated[Path | None, typer.Option(help="The dataset, where it moved.")] = None,
+    part: Annotated[
+        str | None, typer.Option(help="test, val or train; default what the run reports.", metavar="PART")
+    ] = None,
 ) -> None:
-    """Predict the test videos of a run again, and write its report anew."""
-    from vedette_train.evaluate import evaluate_run
-    from vedette_train.report import write_report
+    """Predict the test videos of a run again, and write its report anew.
+
+    The report of another part goes into a folder of its name in the run.
+    """
+    from vedette_train.data.split import PARTS
+    from vedette_train.report import report_run
     from vedette_train.runs import open_run
 
+    if part not in (None, *PARTS):
+        raise UsageError(f"--part {part}: expected one of {', '.join(PARTS)}")
     opened = open_run(run)
     with progress("evaluate") as on_progress:
-        predictions = evaluate_run(opened, data, on_progress)
-    write_report(run, opened.info.labels, predictions, opened.split_name)
-    print_metrics(run)
+        directory = report_run(opened, data, on_progress, next((one for one in PARTS if one == part), None))
+    print_metrics(directory)
 
 
 @app.command()

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from vedette_edge.errors import DataError
 from vedette_edge.video import VIDEO_SUFFIXES, pictures_in
+from vedette_train.data.layouts import suggest, videos_in
 
-__all__ = ["Video", "VideoFolder", "fingerprint", "scan", "stamp"]
+__all__ = ["GROUPS_FILE", "Video", "VideoFolder", "fingerprint", "scan", "stamp"]
 
 GROUPS_FILE = "groups.csv"
 
@@ -63,16 +64,19 @@ def scan(root: Path, exclude: Iterable[str] = ()) -> VideoFolder:
             groups.csv is malformed or disagrees with the folders.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; expected a folder of classes, each with its videos")
+        raise DataError(
+            f"{root}: no such folder; expected a folder of classes, each with its videos{suggest(root)}"
+        )
     left_out = set(exclude)
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if missing := left_out - {folder.name for folder in folders}:
         raise DataError(f"{root} has no class folder {', '.join(sorted(missing))} to exclude")
     classes = [folder for folder in folders if folder.name not in left_out]
-    if len(classes) < 2:
+    if len(classes) < 2 or not any(videos_in(folder) for folder in classes):
         raise DataError(
             f"{root}: expected at least two class folders with videos, found {len(classes)}"
-            + (f" ({classes[0].name})" if classes else "")
+            + (f" ({', '.join(folder.name for folder in classes[:5])})" if classes else "")
+            + suggest(root)
         )
     groups = _read_groups(root)
     videos = [
@@ -107,14 +111,12 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 def _videos_in(folder: Path) -> list[Path]:
-    videos = sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith(".")
-    )
+    videos = videos_in(folder)
     if not videos:
         kinds = ", ".join(sorted(VIDEO_SUFFIXES))
         raise DataError(
-            f"{folder}: class folder without videos ({kinds}); add some, or leave it out with "
-            f"--set data.exclude=[{folder.name}]"
+            f"{folder}: class folder without videos ({kinds}, or folders of pictures); add some, or leave it "
+            f"out with --set data.exclude=[{folder.name}]{suggest(folder)}"
         )
     return videos
 
