@@ -89,6 +89,17 @@ def test_parameters_reach_the_algorithm():
         assert not np.array_equal(clip_flow(pictures, PLAIN.model_copy(update={name: value})), plain), name
 
 
+def test_the_length_is_a_third_channel_where_it_is_wanted():
+    flow = np.array([[0.0, 0.0], [3.0, 4.0], [30.0, 0.0]], np.float32)
+    found = to_channels(flow, FlowSpec(bound=10.0, magnitude=True))
+    np.testing.assert_allclose(found, [[0.0, 0.0, -1.0], [0.3, 0.4, 0.0], [1.0, 0.0, 1.0]], atol=1e-6)
+    assert found.dtype == np.float32
+    channels = {"rgb": 3, "flow": 3, "rgb+flow": 6}
+    for streams, count in channels.items():
+        flow_spec = None if streams == "rgb" else FlowSpec(magnitude=True)
+        assert input_spec(streams=streams, flow=flow_spec).channels == count
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(-100_000, 100_000), min_size=2, max_size=8), st.floats(0.5, 50.0))
 def test_channels_are_cut_and_keep_their_direction(values, bound):

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import vedette_train.torchvision_compat  # noqa: F401 - before lightning is imported
 
@@ -27,7 +26,7 @@ from vedette_edge.errors import ConfigError, DataError, UsageError
 from vedette_train.checkpoints import LAST, read_checkpoint
 from vedette_train.data.parts import load_parts
 from vedette_train.data.split import PARTS
-from vedette_train.fit import _loaders, fit, train
+from vedette_train.fit import fit, train
 from vedette_train.history import read_history
 from vedette_train.models.mobilenet_v2_3d import MobileNetV2_3d
 from vedette_train.runs import open_run
@@ -287,10 +286,3 @@ def test_mixed_precision_on_a_processor_is_bfloat16_and_said(precision, data, ca
     (mixed,), (full,) = (read_history(tmp_path / name)["train_loss"] for name in ("run", "exact"))
     assert mixed == pytest.approx(full, rel=0.05)
     assert mixed != full
-
-
-def test_more_processes_than_validation_videos_are_refused(data, cache):
-    parts = load_parts(tiny_recipe(), data, cache)
-    trainer = SimpleNamespace(world_size=3, global_rank=0)
-    with pytest.raises(UsageError, match="2 validation videos cannot be shared by 3 processes"):
-        _loaders(tiny_recipe(), parts, cache, trainer)

@@ -11,7 +11,6 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
@@ -21,22 +20,22 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from vedette_edge.errors import UsageError
 from vedette_train.checkpoints import BEST, LAST, WholeFiles, checkpoint_callbacks, read_checkpoint
 from vedette_train.classifier import ClipClassifier
 from vedette_train.console import log, progress
-from vedette_train.data.augment import clip_augmentation
-from vedette_train.data.clips import TrainClips, ValClips
 from vedette_train.data.folder import Video, fingerprint
 from vedette_train.data.frames import cache_directory
 from vedette_train.data.parts import Parts, load_parts
 from vedette_train.distributed import end_helpers, is_first, process_layout, silence_helpers
+from vedette_train.explain.preview import write_debug_videos
 from vedette_train.history import EpochReport, read_history
+from vedette_train.loaders import Loaders, make_loaders, training_clips
 from vedette_train.memory import keep_freed_memory
-from vedette_train.order import BatchSeeds, EpochOrder, SeededItems, ValidationBatches
+from vedette_train.order import BatchSeeds
 from vedette_train.plots import plot_curves
+from vedette_train.probe import probe
 from vedette_train.prune import Pruning, check_ramp, zero_channels
 from vedette_train.recipe import Recipe
 from vedette_train.report import calibrate_run, report_run
@@ -55,8 +54,6 @@ from vedette_train.start import starting_network
 from vedette_train.trackers import WandbTarget, attach_to_wandb, loggers
 
 __all__ = ["fit", "train"]
-
-Loader = DataLoader[Any]
 
 # Warnings of Lightning and PyTorch that the user has nothing to do about.
 _NOT_FOR_THE_USER = (
@@ -79,6 +76,7 @@ def fit(
     cache: Path | None = None,
     devices: int = 1,
     wandb: WandbTarget | None = None,
+    debug: bool = False,
 ) -> Run:
     """Train a recipe and measure what it learnt.
 
@@ -90,6 +88,7 @@ def fit(
         cache: folder for decoded frames; by default the user's cache.
         devices: processes (GPUs) on this machine that train together; torchrun says so by itself.
         wandb: report to Weights & Biases, too.
+        debug: write clips before and after augmentation into `debug_output`.
 
     Returns:
         The finished run, its report written.
@@ -100,7 +99,7 @@ def fit(
         DataError: when the dataset cannot be used or is not the resumed run's, the loss is not finite, or
             the disk is full.
     """
-    found = train(recipe, data, out, resume=resume, cache=cache, devices=devices, wandb=wandb)
+    found = train(recipe, data, out, resume=resume, cache=cache, devices=devices, wandb=wandb, debug=debug)
     with progress("calibrate") as on_progress:
         run = calibrate_run(open_run(out), data, on_progress)
     with progress("evaluate") as on_progress:
@@ -119,6 +118,7 @@ def train(
     cache: Path | None = None,
     devices: int = 1,
     wandb: WandbTarget | None = None,
+    debug: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> list[Logger]:
     """Train a recipe, write weights and curves, and measure nothing but the validation part.
@@ -133,6 +133,7 @@ def train(
         cache: see `fit`.
         devices: see `fit`.
         wandb: see `fit`.
+        debug: see `fit`.
         callbacks: more that watch the loop.
 
     Returns:
@@ -157,28 +158,29 @@ def train(
         if resume:
             refuse_other_data(info, out)
         save_start(out, recipe, info)
+    if debug:
+        write_debug_videos(recipe, parts.train, cache, out / "debug_output")
     found = loggers(out, recipe, wandb)
+    watching = [
+        *([Pruning(recipe.train.prune)] if recipe.train.prune else []),
+        EpochReport(out),
+        *checkpoint_callbacks(out, recipe.train, measured=bool(parts.val)),
+        *callbacks,
+    ]
     with warnings.catch_warnings(), stop_on_sigterm():
         for message in _NOT_FOR_THE_USER:
             warnings.filterwarnings("ignore", message=message)
-        watching = [
-            *([Pruning(recipe.train.prune)] if recipe.train.prune else []),
-            EpochReport(out),
-            *checkpoint_callbacks(out, recipe.train, measured=bool(parts.val)),
-            *callbacks,
-        ]
         trainer = _trainer(recipe, found, watching, devices)
+        loaders = make_loaders(recipe, parts, cache, world=trainer.world_size, rank=trainer.global_rank)
         classifier = _classifier(recipe, parts)
-        training, validation, order = _loaders(recipe, parts, cache, trainer)
-        trainer.callbacks.insert(0, BatchSeeds(recipe.seed, order))  # type: ignore[attr-defined]
-        _run_loop(trainer, classifier, training, validation, _checkpoint(out) if resume else None)
+        trainer.callbacks.append(BatchSeeds(recipe.seed, loaders.order))  # type: ignore[attr-defined]
+        checkpoint = _checkpoint(out) if resume else None
+        if recipe.init.probe and checkpoint is None:
+            _probe(recipe, parts, cache, classifier.network)
+        if recipe.train.epochs:
+            _run_loop(trainer, classifier, loaders, checkpoint)
     end_helpers()
-    network = _kept_network(recipe, out, classifier, measured=bool(parts.val))
-    save_weights(out, network)
-    if recipe.train.prune:
-        zero, channels = zero_channels(network)
-        log(f"pruned: {zero} of {channels} channels are zero ({zero / channels:.1%})")
-    plot_curves(read_history(out), out / "curves.png")
+    _save(recipe, out, classifier, measured=bool(parts.val))
     return found
 
 
@@ -222,45 +224,18 @@ def _class_weights(videos: Sequence[Video], labels: int) -> Tensor:
     return torch.where(counts > 0, weights, 1.0)
 
 
-def _loaders(
-    recipe: Recipe, parts: Parts, cache: Path, trainer: L.Trainer
-) -> tuple[Loader, Loader | None, EpochOrder]:
-    """Return what loads this process's share of the clips, and the order of the training's."""
-    settings, spec = recipe.train, recipe.data.input
-    shares = {"world": trainer.world_size, "rank": trainer.global_rank}
-    clips = TrainClips(
-        parts.train,
-        spec,
-        cache,
-        clip_augmentation(spec, recipe.augment),
-        clips_per_video=recipe.data.clips_per_video,
-        pair=settings.consistency > 0,
-    )
-    common: dict[str, Any] = {
-        "num_workers": settings.workers,
-        "persistent_workers": settings.workers > 0,
-        "pin_memory": torch.cuda.is_available(),
-    }
-    order = EpochOrder(len(clips), recipe.seed, **shares)
-    training: Loader = DataLoader(
-        SeededItems(clips, recipe.seed),
-        settings.batch_size,
-        sampler=order,
-        # Batch norm cannot learn from a last batch of one clip.
-        drop_last=len(order) > settings.batch_size,
-        **common,
-    )
-    if settings.limit_batches < 1:
-        trainer.limit_train_batches = math.ceil(settings.limit_batches * len(training))
-    if not parts.val:
-        return training, None, order
-    if len(parts.val) < trainer.world_size:
-        raise UsageError(
-            f"{len(parts.val)} validation videos cannot be shared by {trainer.world_size} processes; "
-            "start fewer"
+def _probe(recipe: Recipe, parts: Parts, cache: Path, network: nn.Module) -> None:
+    groups = [video.group or video.name for video in parts.train for _ in range(recipe.data.clips_per_video)]
+    with progress("fit the last layer") as on_progress:
+        found = probe(
+            network,
+            training_clips(recipe, parts, cache),
+            groups,
+            draws=recipe.init.probe,
+            balance=recipe.train.balance,
+            on_progress=on_progress,
         )
-    batches = ValidationBatches(len(parts.val), settings.batch_size, **shares)
-    return training, DataLoader(ValClips(parts.val, spec, cache), batch_sampler=batches, **common), order
+    log(f"last layer fitted on frozen features, penalty 1 / {found.strength:.0e}")
 
 
 def _trainer(recipe: Recipe, found: list[Logger], watching: list[Callback], devices: int) -> L.Trainer:
@@ -307,25 +282,33 @@ def _checkpoint(out: Path) -> Path | None:
 
 
 def _run_loop(
-    trainer: L.Trainer,
-    classifier: ClipClassifier,
-    training: Loader,
-    validation: Loader | None,
-    checkpoint: Path | None,
+    trainer: L.Trainer, classifier: ClipClassifier, loaders: Loaders, checkpoint: Path | None
 ) -> None:
-    if trainer.precision_plugin.precision != classifier.settings.precision.replace("32", "32-true"):
+    settings = classifier.settings
+    if trainer.precision_plugin.precision != settings.precision.replace("32", "32-true"):
         log("this device has no 16-bit floats with a loss scaler: training in bf16-mixed", style="yellow")
+    if settings.limit_batches < 1:
+        trainer.limit_train_batches = math.ceil(settings.limit_batches * len(loaders.training))
     try:
-        trainer.fit(classifier, training, validation, ckpt_path=str(checkpoint) if checkpoint else None)
+        trainer.fit(
+            classifier,
+            loaders.training,
+            loaders.validation,
+            ckpt_path=str(checkpoint) if checkpoint else None,
+        )
     except SystemExit as error:
         if error.code == 1:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from error
         raise
 
 
-def _kept_network(recipe: Recipe, out: Path, classifier: ClipClassifier, *, measured: bool) -> nn.Module:
-    """Return the network as the recipe wants it kept: after the last epoch, or after the best."""
-    if recipe.train.keep == "best" and measured:
-        # Not Lightning's `best_model_path`, which names the old place after the run was moved.
+def _save(recipe: Recipe, out: Path, classifier: ClipClassifier, *, measured: bool) -> None:
+    """Write the weights as the recipe wants them kept, after the last epoch or after the best, and curves."""
+    if recipe.train.keep == "best" and measured and recipe.train.epochs:
         classifier.load_state_dict(read_checkpoint(out / BEST)["state_dict"])
-    return classifier.network
+    save_weights(out, classifier.network)
+    if recipe.train.prune:
+        zero, channels = zero_channels(classifier.network)
+        log(f"pruned: {zero} of {channels} channels are zero ({zero / channels:.1%})")
+    if recipe.train.epochs:
+        plot_curves(read_history(out), out / "curves.png")

@@ -67,9 +67,11 @@ class InitSettings(Section):
         False, description="Keep running statistics; needed for weights with folded batch norm."
     )
     freeze: tuple[str, ...] = Field((), description="Beginnings of names of layers that are not trained.")
-    probe: bool = Field(
-        False,
-        description="Before training, fit the last layer on frozen features [Kumar et al. 2022, LP-FT].",
+    probe: int = Field(
+        0,
+        ge=0,
+        description="Before training, fit the last layer on the frozen features of so many augmented draws "
+        "of each video; 0: do not. With train.epochs 0 that is all [Kumar et al. 2022, LP-FT].",
     )
 
 
@@ -144,7 +146,7 @@ class PruneSettings(Section):
 class TrainSettings(Section):
     """The loop."""
 
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(20, ge=0, description="0 only with init.probe.")
     batch_size: int = Field(8, ge=1)
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = Field(
         "adamw", description="sgd: Nesterov momentum 0.9."
@@ -189,7 +191,8 @@ class TrainSettings(Section):
     @property
     def needs_validation(self) -> bool:
         """Whether something is chosen by how the validation part goes."""
-        return self.keep == "best" or self.patience is not None or self.schedule == "plateau"
+        chosen = self.keep == "best" or self.patience is not None or self.schedule == "plateau"
+        return chosen and self.epochs > 0
 
 
 class Recipe(Section):
@@ -232,6 +235,8 @@ def recipe_from_dict(data: dict[str, Any], source: str) -> Recipe:
             f"{source}: train.locality needs data.input.temporal: difference, where zero means that nothing "
             "happens"
         )
+    if not recipe.train.epochs and not recipe.init.probe:
+        raise ConfigError(f"{source}: train.epochs is 0 and init.probe is 0: nothing would be trained")
     if recipe.data.val_share == 0 and not recipe.data.split_file and recipe.train.needs_validation:
         raise ConfigError(
             f"{source}: data.val_share is 0, so no epoch can be chosen; set train.keep: last, without "

@@ -132,13 +132,16 @@ def scaled(flow):
 @given(
     streams=st.sampled_from(["rgb", "flow", "rgb+flow"]),
     temporal=st.sampled_from(["none", "difference"]),
+    magnitude=st.booleans(),
     size=st.sampled_from([(32, 64), (64, 32), (40, 40)]),
     seed=st.integers(0, 1000),
 )
-def test_neutral_settings_give_the_devices_tensor_whatever_the_network_sees(streams, temporal, size, seed):
+def test_neutral_settings_give_the_devices_tensor_whatever_the_network_sees(
+    streams, temporal, magnitude, size, seed
+):
     spec = input_spec(
         streams=streams,
-        flow=None if streams == "rgb" else FLOW,
+        flow=None if streams == "rgb" else FLOW.model_copy(update={"magnitude": magnitude}),
         temporal=temporal,
         height=size[0],
         width=size[1],

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vedette_train.models.mobilenet_v2_3d import MODES, MobileNetV2_3d
+from vedette_train.models.mobilenet_v2_3d import MODES, PADDINGS, TIME_POOLINGS, MobileNetV2_3d
 
 STAGE_ENDS = {"stem": 0, "b1": 1, "b2": 3, "b3": 6, "b4": 10, "b5": 13, "b6": 16, "b7": 17, "final": 18}
 # The table of the original network for 16 x 128 x 128: channels, T, H = W.
@@ -21,9 +21,9 @@ STANDARD = {
 }
 
 
-def small_network(mode, classes=3):
+def small_network(mode, classes=3, **arguments):
     torch.manual_seed(0)
-    network = MobileNetV2_3d(classes, width_mult=0.25, mode=mode, dropout=0.5)
+    network = MobileNetV2_3d(classes, width_mult=0.25, mode=mode, dropout=0.5, **arguments)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):  # statistics that are not those of a new layer
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)  # some begin at zero
@@ -95,14 +95,28 @@ def test_other_networks_see_it(mode):
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5])
+@pytest.mark.parametrize("pooling", TIME_POOLINGS)
 @pytest.mark.parametrize("mode", MODES)
-def test_the_class_maps_sum_up_to_the_logits_of_forward(mode, frames):
-    network, clips = small_network(mode), torch.randn(2, 3, frames, 32, 64)
+def test_the_class_maps_sum_up_to_the_logits_of_forward(mode, pooling, frames):
+    network, clips = small_network(mode, time_pooling=pooling), torch.randn(2, 3, frames, 32, 64)
     with torch.inference_mode():
         logits, heatmap = network.forward_with_heatmap(clips)
         assert torch.allclose(logits, network(clips), atol=1e-5)
     assert torch.allclose(heatmap.mean(dim=(2, 3, 4)) + network.head.bias, logits, atol=1e-6)
     assert heatmap.shape == (2, 3, 1 if mode == "standard" else frames, 1, 2)
+
+
+def test_one_frame_is_enough_where_the_largest_counts():
+    network = small_network("high_temporal", time_pooling="max")
+    features = torch.zeros(1, 2, 4, 1, 1)
+    features[0, 0, 2] = 3.0
+    assert network.pooled(features).tolist() == [[3.0, 0.0]]
+    clips = torch.randn(1, 3, 5, 32, 32)
+    with torch.inference_mode():
+        held = network(torch.cat([clips, clips[:, :, -1:].expand(-1, -1, 3, -1, -1)], dim=2))
+        maps = network.forward_with_heatmap(clips)[1]
+    assert held.shape == (1, 3)
+    assert maps.abs().sum(dim=(0, 1, 3, 4)).gt(0).sum() > 1  # each channel has its own frame
 
 
 def test_training_and_judging_compute_the_same_function():
@@ -121,6 +135,9 @@ def test_training_and_judging_compute_the_same_function():
     [
         ({"mode": "hightemporal"}, "unknown mode 'hightemporal', expected one of: standard, high_temporal"),
         ({"num_classes": 0}, "num_classes must be >= 1"),
+        ({"padding": "same"}, "unknown padding 'same', expected one of: symmetric, end"),
+        ({"time_pooling": "sum"}, "unknown time_pooling 'sum', expected one of: mean, max"),
+        ({"dropout": 1.5}, "dropout must be in 0..1, got 1.5"),
         ({"width_mult": 0.05}, "width_mult >= 1/16, got 2, 0.05"),
     ],
 )
@@ -129,8 +146,9 @@ def test_what_cannot_be_built_is_an_error(arguments, sentence):
         MobileNetV2_3d(**{"num_classes": 2, **arguments})
 
 
-def test_a_cell_of_the_heatmap_speaks_of_the_pixels_that_it_says():
-    network = MobileNetV2_3d(num_classes=2, width_mult=0.25).eval()
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_a_cell_of_the_heatmap_speaks_of_the_pixels_that_it_says(padding):
+    network = MobileNetV2_3d(num_classes=2, width_mult=0.25, padding=padding).eval()
     for module in network.modules():
         # All paths of the same sign and no nonlinearity: what remains is where a cell looks.
         if isinstance(module, torch.nn.Conv3d):

@@ -105,7 +105,11 @@ class ClipAugmentation:
             part = part.flip(-1)
         across = spec.width / width * (-1.0 if flipped else 1.0)
         part = part * part.new_tensor([across, spec.height / height])[:, None, None]
-        scaled: Tensor = part.clamp_(-spec.flow.bound, spec.flow.bound).div_(spec.flow.bound)
+        scaled: Tensor = part / spec.flow.bound
+        length = torch.linalg.vector_norm(scaled, dim=1, keepdim=True) if spec.flow.magnitude else None
+        scaled.clamp_(-1.0, 1.0)
+        if length is not None:
+            scaled = torch.cat([scaled, 2.0 * length.clamp_(max=1.0) - 1.0], dim=1)
         return scaled.add_(noise * torch.randn_like(scaled)).clamp_(-1.0, 1.0) if noise else scaled
 
 
