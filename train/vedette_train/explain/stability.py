@@ -1,0 +1,324 @@
+"""How steady a network is from one frame to the next: dense windows, one sampled frame apart.
+
+Jitter is KL(p_{t-1} || p_t), how far the probabilities move when the window moves by one sampled frame. The
+KL error is the symmetric divergence between a clip and the same clip taken one frame of the camera later: the
+same action, sampled at another instant, on which a steady network says the same. A flip is a window whose
+label is not that of the window before it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from rich.table import Table
+from torch import nn
+
+from vedette_edge.clips import ClipStream
+from vedette_edge.files import write_atomically
+from vedette_edge.manifest import Decision, InputSpec
+from vedette_edge.types import FloatArray, Frame, Image
+from vedette_edge.video import read_frames
+from vedette_train.explain.drawing import banner, curve_strip, even, png_of, verdict
+from vedette_train.explain.film import film_picture, film_width, write_film
+from vedette_train.explain.predictions import table_bytes
+from vedette_train.explain.subjects import Subject
+from vedette_train.explain.view import Footage, Times, Window, as_window, batches, frame_count, probabilities
+from vedette_train.metrics import Interval
+
+__all__ = [
+    "Steadiness",
+    "divergence",
+    "film_of_steadiness",
+    "measure",
+    "steadiness_table",
+    "summarise",
+    "write_steadiness",
+    "write_summary",
+]
+
+_DRAWS = 1000
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    """One video, N windows.
+
+    Attributes:
+        subject: the video.
+        footage: what it turned out to be.
+        frames: (N,) int, the number of the camera's frame that ends each window, from 0.
+        times: (N,) seconds, when that frame was taken.
+        probabilities: (N, K) float32.
+        jitter: (N,) nats, NaN for the first window.
+        kl_error: (N,) nats, NaN where the video ends before the later clip.
+    """
+
+    subject: Subject
+    footage: Footage
+    frames: tuple[int, ...]
+    times: Times
+    probabilities: FloatArray
+    jitter: FloatArray
+    kl_error: FloatArray
+
+    def labels(self, names: Sequence[str]) -> list[str]:
+        """Return the label of each window."""
+        return [names[index] for index in self.probabilities.argmax(axis=1)]
+
+    def right(self, names: Sequence[str]) -> list[bool] | None:
+        """Tell of each window whether its label is the true one; None where that is not known."""
+        truth = self.subject.truth
+        return None if truth is None else [label == truth for label in self.labels(names)]
+
+
+def divergence(p: FloatArray, q: FloatArray) -> FloatArray:
+    """Return KL(p || q) in nats of rows of probabilities, (N, K) to (N,) float32."""
+    least = np.finfo(np.float32).tiny
+    p, q = np.maximum(p, least), np.maximum(q, least)
+    return np.asarray((p * (np.log(p) - np.log(q))).sum(axis=1), dtype=np.float32)
+
+
+def measure(
+    network: nn.Module,
+    subject: Subject,
+    spec: InputSpec,
+    decision: Decision,
+    on_frame: Callable[[int, int], None] | None = None,
+) -> Steadiness:
+    """Let a network judge all windows of a video; it is decoded once.
+
+    Args:
+        network: in evaluation mode.
+        subject: the video.
+        spec: the network's input.
+        decision: its temperature; not its hop.
+        on_frame: called with (frames read, frames stated by the file).
+
+    Raises:
+        VideoError: when the video cannot be read.
+    """
+    device = next(network.parameters()).device
+    footage = Footage()
+    numbers: list[int] = []
+    alone: list[bool] = []
+    times: list[float] = []
+    rows: list[FloatArray] = []
+
+    def side_by_side() -> Iterator[Window]:
+        for window, twin, number in _window_pairs(subject.path, spec, footage, on_frame):
+            numbers.append(number)
+            times.append(float(window.times[-1]))
+            alone.append(twin is None)
+            yield window
+            yield twin or window
+
+    with torch.inference_mode():
+        for batch in batches(side_by_side()):
+            clips = torch.from_numpy(np.concatenate([window.tensor for window in batch])).to(device)
+            rows.append(probabilities(network(clips), decision))
+    judged = np.concatenate(rows)
+    first, second = judged[0::2], judged[1::2]
+    jitter = np.concatenate([np.full(1, np.nan, np.float32), divergence(first[:-1], first[1:])])
+    apart = np.float32(0.5) * (divergence(first, second) + divergence(second, first))
+    apart[alone] = np.nan
+    return Steadiness(subject, footage, tuple(numbers), np.array(times), first, jitter, apart)
+
+
+def write_steadiness(one: Steadiness, names: Sequence[str], directory: Path) -> None:
+    """Write STEM.csv, a row a window, and STEM.png, the same over time.
+
+    Args:
+        one: from `measure`.
+        names: the network's classes.
+        directory: where to write.
+    """
+    right = one.right(names)
+    rows = [
+        (
+            number,
+            f"{time:.3f}",
+            label,
+            f"{row.max():.4f}",
+            "" if right is None else int(right[index]),
+            _figure(one.jitter[index]),
+            _figure(one.kl_error[index]),
+        )
+        for index, (number, time, label, row) in enumerate(
+            zip(one.frames, one.times, one.labels(names), one.probabilities, strict=True)
+        )
+    ]
+    columns = ("frame", "time", "label", "confidence", "correct", "jitter", "kl_error")
+    write_atomically(directory / f"{one.subject.stem}.csv", table_bytes(columns, rows))
+    write_atomically(directory / f"{one.subject.stem}.png", _plot(one, names))
+
+
+def summarise(found: Sequence[Steadiness], names: Sequence[str]) -> dict[str, Interval | None]:
+    """Return accuracy of windows, mean jitter, mean KL error and label flips a minute, over all videos.
+
+    The intervals are 95 % bootstrap intervals over groups of videos (a video is a group of its own where
+    nothing else is known), with the number of groups; one group has no interval to speak of. A figure that no
+    video gives is None.
+    """
+    known = [one for one in found if one.subject.truth is not None]
+    return {
+        "accuracy": _ratio([(one, sum(one.right(names) or ()), len(one.frames)) for one in known]),
+        "jitter": _ratio([(one, *_sum_and_count(one.jitter)) for one in found]),
+        "kl_error": _ratio([(one, *_sum_and_count(one.kl_error)) for one in found]),
+        "flips_per_minute": _ratio(
+            [(one, _flips(one.labels(names)), (one.times[-1] - one.times[0]) / 60) for one in found]
+        ),
+    }
+
+
+def write_summary(
+    found: Sequence[Steadiness], names: Sequence[str], directory: Path
+) -> dict[str, Interval | None]:
+    """Write summary.json; return what it holds, from `summarise`."""
+    summary = summarise(found, names)
+    plain = {name: asdict(figure) if figure else None for name, figure in summary.items()}
+    text = json.dumps({"videos": len(found), **plain}, indent=2) + "\n"
+    write_atomically(directory / "summary.json", text.encode())
+    return summary
+
+
+def steadiness_table(summary: Mapping[str, Interval | None]) -> Table:
+    """Return the summary for the terminal."""
+    table = Table()
+    for column in ("", "value", "95 % interval", "groups"):
+        table.add_column(column)
+    for name, figure in summary.items():
+        if figure is None:
+            table.add_row(name.replace("_", " "), "not known", "", "")
+            continue
+        interval = f"{figure.low:.4g} to {figure.high:.4g}" if figure.samples > 1 else "needs two groups"
+        table.add_row(name.replace("_", " "), f"{figure.value:.4g}", interval, str(figure.samples))
+    return table
+
+
+def film_of_steadiness(
+    one: Steadiness, names: Sequence[str], path: Path, on_frame: Callable[[int, int], None] | None = None
+) -> None:
+    """Write the video with its label above each frame, and jitter and KL error below.
+
+    Raises:
+        VideoError: when the video cannot be read again.
+        DataError: when the file cannot be written.
+    """
+    width = film_width(one.footage)
+    labels = one.labels(names)
+    curves = curve_strip(
+        one.times,
+        {"jitter": one.jitter.tolist(), "KL error": one.kl_error.tolist()},
+        width=width,
+        height=even(max(110, width / 5)),
+        seconds=one.footage.seconds,
+        title="nats",
+        top=None,
+    )
+
+    def draw(frame: Frame) -> tuple[Image, Image]:
+        # As on the device: what the last complete window says; before the first one, what that will say.
+        window = max(0, int(np.searchsorted(one.times, frame.time, side="right")) - 1)
+        texts = verdict(one.subject.truth, labels[window], float(one.probabilities[window].max()))
+        return banner(width, texts), film_picture(frame)
+
+    write_film(one.subject.path, path, one.footage, draw, curves, on_frame)
+
+
+def _window_pairs(
+    path: Path, spec: InputSpec, footage: Footage, on_frame: Callable[[int, int], None] | None
+) -> Iterator[tuple[Window, Window | None, int]]:
+    """Yield each window, the same window one frame of the camera later, and the number of its last frame.
+
+    The later one is that of a second stream, whose pictures come one frame early: at the same ticks it
+    shows what comes next. There is none for the window that ends with the video.
+    """
+    stream, early = ClipStream(spec, hop=1), ClipStream(spec, hop=1)
+    waiting: list[tuple[Window, int]] = []
+    total = frame_count(path) if on_frame else 0
+    before: Frame | None = None
+    for frame in read_frames(path):
+        if before is not None:
+            for clip in early.push(Frame(frame.image, before.time))[0]:
+                window, number = waiting.pop(0)
+                yield window, as_window(clip, spec), number
+        clips, _ = stream.push(footage.count(frame))
+        waiting += [(as_window(clip, spec), footage.frames - 1) for clip in clips]
+        before = frame
+        if on_frame:
+            on_frame(footage.frames, max(total, footage.frames))
+    for window, number in waiting:
+        yield window, None, number
+    for clip in stream.finish():
+        twin = next((as_window(twin, spec) for twin in early.finish()), None)
+        yield as_window(clip, spec), twin, footage.frames - 1
+
+
+def _plot(one: Steadiness, names: Sequence[str]) -> bytes:
+    """Draw confidence, with the windows that are wrong, and jitter and KL error over time; return a PNG."""
+    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    confidence = one.probabilities.max(axis=1)
+    above.plot(one.times, confidence, color="tab:blue", marker=".", label="confidence")
+    right = one.right(names)
+    if right is not None and not all(right):
+        wrong = ~np.array(right)
+        above.plot(one.times[wrong], confidence[wrong], "o", color="tab:red", label="wrong label")
+    above.set(ylim=(0, 1.03), ylabel="probability")
+    labels = one.labels(names)
+    turns = [index for index, (old, new) in enumerate(pairwise(labels), start=1) if old != new]
+    for number, index in enumerate(turns):
+        for axes in (above, below):
+            axes.axvline(
+                one.times[index],
+                color="0.6",
+                linestyle=":",
+                label="label flips" if number == 0 and axes is above else None,
+            )
+    below.plot(one.times, one.jitter, color="tab:orange", marker=".", label="jitter")
+    below.plot(one.times, one.kl_error, color="tab:green", marker=".", label="KL error, one frame later")
+    below.set(ylim=(0, None), xlabel="seconds", ylabel="nats")
+    for axes in (above, below):
+        axes.grid(alpha=0.3)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    truth = f", true: {one.subject.truth}" if one.subject.truth else ""
+    above.set_title(f"{one.subject.name}{truth}, {len(turns)} label flips")
+    return png_of(figure)
+
+
+def _ratio(rows: Sequence[tuple[Steadiness, float, float]]) -> Interval | None:
+    """Return sum over sum with its bootstrap interval over groups; rows are (video, part, whole)."""
+    groups, members = np.unique([one.subject.group for one, _, _ in rows], return_inverse=True)
+    parts = np.bincount(members, [part for _, part, _ in rows], len(groups))
+    wholes = np.bincount(members, [whole for _, _, whole in rows], len(groups))
+    counted = wholes > 0
+    parts, wholes = parts[counted], wholes[counted]
+    if not len(wholes):
+        return None
+    drawn = np.random.default_rng(0).integers(len(wholes), size=(_DRAWS, len(wholes)))
+    values = parts[drawn].sum(axis=1) / wholes[drawn].sum(axis=1)
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Interval(float(parts.sum() / wholes.sum()), float(low), float(high), len(wholes))
+
+
+def _sum_and_count(values: NDArray[np.float32]) -> tuple[float, int]:
+    known = values[~np.isnan(values)]
+    return float(known.sum()), len(known)
+
+
+def _flips(labels: Sequence[str]) -> int:
+    return sum(old != new for old, new in pairwise(labels))
+
+
+def _figure(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.6f}"
