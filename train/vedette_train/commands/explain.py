@@ -125,6 +125,7 @@ def stability(
     """Measure how steady the labels are from one frame to the next."""
     from vedette_train.explain.stability import (
         Steadiness,
+        drawn_of,
         film_of_steadiness,
         measure,
         steadiness_table,
@@ -152,7 +153,7 @@ def stability(
 
     bad = for_each(subjects, "stability", work)
     if found:
-        console.print(steadiness_table(write_summary(found, labels, out)))
+        console.print(steadiness_table(write_summary(found, labels, out), drawn_of(found)))
         log(f"wrote {out}")
     refuse_bad(bad, len(subjects))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +15,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
@@ -89,16 +90,21 @@ def strip(width: int, height: int, texts: Sequence[Text], *, size: int, to_right
         to_right: let the last text end at the right edge.
     """
     gap = size
-    while size > _LEAST and _width(texts, size, gap) > width - gap:
+    while size > _LEAST and _width(texts, size, gap) > width:
         size, gap = size - 1, max(4, gap - 1)
-    image = np.full((height, width, 3), BACKGROUND, np.uint8)
-    canvas = Pillow.fromarray(image)
+    needed = _width(texts, size, gap)
+    # Where the smallest letters are too wide, they are squeezed: no label may be cut off.
+    room = max(width, math.ceil(needed))
+    canvas = Pillow.fromarray(np.full((height, room, 3), BACKGROUND, np.uint8))
     draw = ImageDraw.Draw(canvas)
-    x = width - _width(texts, size, gap) + gap / 2 if to_right else gap / 2
+    x = gap / 2 + (room - needed if to_right else 0)
     for text in texts:
         draw.text((x, height / 2), text.words, fill=text.colour, font=_font(size), anchor="lm")
         x += _font(size).getlength(text.words) + gap
-    return np.array(canvas, dtype=np.uint8)
+    image = np.array(canvas, dtype=np.uint8)
+    if room > width:
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return image
 
 
 def banner(width: int, texts: Sequence[Text], shown: str | None = None) -> Image:
@@ -177,7 +183,7 @@ def curve_strip(
         axes.set_ylabel(title, color="white")
         axes.xaxis.set_major_locator(MaxNLocator(8, prune="upper"))
         axes.xaxis.set_major_formatter("{x:g} s")
-        axes.yaxis.set_major_locator(MaxNLocator(2))
+        axes.yaxis.set_major_locator(FixedLocator([0, top / 2, top]) if top else MaxNLocator(2))
         axes.tick_params(colors="white", width=0.6)
         axes.grid(alpha=0.25)
         figure.legend(loc="outside right center", labelcolor="white", frameon=False, handlelength=1.2)

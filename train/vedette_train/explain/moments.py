@@ -11,13 +11,15 @@ from vedette_train.explain.view import Times, View
 
 __all__ = ["Moments", "layers_of_time"]
 
+_STRONG = 0.995
+
 
 class Moments:
     """A view, asked by time.
 
     Between the middles of two windows that show the same class their maps are blended; where they show
-    different classes, the nearer one is taken. Evidence is cut at zero and divided by the strongest of the
-    whole video, so that a pale map means weak evidence.
+    different classes, the nearer one is taken. Evidence is cut at zero and divided by the strong evidence for
+    its class in the whole video, so that a pale map means weak evidence.
     """
 
     def __init__(self, view: View, spec: InputSpec) -> None:
@@ -25,7 +27,9 @@ class Moments:
         self._view = view
         self._middles = view.middles
         self._positions = layers_of_time(view.maps.shape[1], spec.frames, view.cells)
-        self._strongest = max(float(view.maps.max()), np.finfo(np.float32).tiny)
+        self._strong = {
+            int(label): _strong(view.maps[view.shown == label]) for label in np.unique(view.shown)
+        }
         rows, columns = view.maps.shape[2:]
         outputs = OutputSpec(
             logits=(view.probabilities.shape[1],),
@@ -49,7 +53,9 @@ class Moments:
         first, second = self._middles[[*pair]]
         share = float(np.clip((time - first) / (second - first), 0, 1)) if second > first else 0.0
         raw = (1 - share) * self._map(pair[0], time) + share * self._map(pair[1], time)
-        return np.asarray(np.maximum(raw, 0.0) / self._strongest, dtype=np.float32)
+        return np.asarray(
+            np.clip(raw / self._strong[int(self._view.shown[nearest])], 0.0, 1.0), dtype=np.float32
+        )
 
     def _map(self, window: int, time: float) -> FloatArray:
         """Return the map of one window at a time, linear between its layers, constant outside."""
@@ -59,6 +65,15 @@ class Moments:
         lower = int(layer)
         upper = min(lower + 1, len(maps) - 1)
         return np.asarray((1 - (layer - lower)) * maps[lower] + (layer - lower) * maps[upper])
+
+
+def _strong(maps: FloatArray) -> float:
+    """Return the evidence that only one in 200 of the places that speak for the class exceeds.
+
+    Not the greatest: early layers have single places far above all others, beside which nothing would show.
+    """
+    speaking = maps[maps > 0]
+    return float(np.quantile(speaking, _STRONG)) if len(speaking) else 1.0
 
 
 def layers_of_time(layers: int, frames: int, cells: Cells | None) -> Times:

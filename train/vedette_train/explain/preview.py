@@ -149,8 +149,10 @@ def _mixed(videos: Sequence[Video], count: int) -> list[Video]:
 def _row(name: str, films: Sequence[Sequence[Image]]) -> Image:
     """Return some frames of both films side by side, under the video's name."""
     halves = []
-    for title, pictures in zip((name, "after"), films, strict=True):
-        chosen = sorted({round(i) for i in np.linspace(0, len(pictures) - 1, _SHEET_FRAMES)})
+    for title, pictures in zip((f"{name}, before", "after"), films, strict=True):
+        # Not the first one, which has no difference and no flow.
+        places = np.linspace(0, len(pictures) - 1, _SHEET_FRAMES + 1)[1:]
+        chosen = sorted({round(place) for place in places})
         tiles = [_tile(pictures[index]) for index in chosen]
         body = np.hstack([part for tile in tiles for part in (tile, _column(_GAP))])
         halves.append(np.vstack([strip(body.shape[1], 24, [Text(title, GREY)], size=14), body]))

@@ -36,6 +36,7 @@ from vedette_train.metrics import Interval
 __all__ = [
     "Steadiness",
     "divergence",
+    "drawn_of",
     "film_of_steadiness",
     "measure",
     "steadiness_table",
@@ -164,19 +165,29 @@ def write_steadiness(one: Steadiness, names: Sequence[str], directory: Path) -> 
 def summarise(found: Sequence[Steadiness], names: Sequence[str]) -> dict[str, Interval | None]:
     """Return accuracy of windows, mean jitter, mean KL error and label flips a minute, over all videos.
 
-    The intervals are 95 % bootstrap intervals over groups of videos (a video is a group of its own where
-    nothing else is known), with the number of groups; one group has no interval to speak of. A figure that no
-    video gives is None.
+    Each is a sum over all videos divided by another. The intervals are 95 % bootstrap intervals that draw
+    groups, or videos where there is only one group (`drawn_of` says which), with how many there were to draw;
+    one has no interval to speak of. A figure that no video gives is None.
     """
     known = [one for one in found if one.subject.truth is not None]
+    by_group = drawn_of(found) == "groups"
+
+    def unit(one: Steadiness) -> str:
+        return one.subject.group if by_group else one.subject.stem
+
     return {
-        "accuracy": _ratio([(one, sum(one.right(names) or ()), len(one.frames)) for one in known]),
-        "jitter": _ratio([(one, *_sum_and_count(one.jitter)) for one in found]),
-        "kl_error": _ratio([(one, *_sum_and_count(one.kl_error)) for one in found]),
+        "accuracy": _ratio([(unit(one), sum(one.right(names) or ()), len(one.frames)) for one in known]),
+        "jitter": _ratio([(unit(one), *_sum_and_count(one.jitter)) for one in found]),
+        "kl_error": _ratio([(unit(one), *_sum_and_count(one.kl_error)) for one in found]),
         "flips_per_minute": _ratio(
-            [(one, _flips(one.labels(names)), (one.times[-1] - one.times[0]) / 60) for one in found]
+            [(unit(one), _flips(one.labels(names)), (one.times[-1] - one.times[0]) / 60) for one in found]
         ),
     }
+
+
+def drawn_of(found: Sequence[Steadiness]) -> str:
+    """Return what a bootstrap draws: "groups", or "videos" where there is only one group."""
+    return "groups" if len({one.subject.group for one in found}) > 1 else "videos"
 
 
 def write_summary(
@@ -185,21 +196,21 @@ def write_summary(
     """Write summary.json; return what it holds, from `summarise`."""
     summary = summarise(found, names)
     plain = {name: asdict(figure) if figure else None for name, figure in summary.items()}
-    text = json.dumps({"videos": len(found), **plain}, indent=2) + "\n"
+    text = json.dumps({"videos": len(found), "drawn": drawn_of(found), **plain}, indent=2) + "\n"
     write_atomically(directory / "summary.json", text.encode())
     return summary
 
 
-def steadiness_table(summary: Mapping[str, Interval | None]) -> Table:
-    """Return the summary for the terminal."""
+def steadiness_table(summary: Mapping[str, Interval | None], drawn: str) -> Table:
+    """Return the summary for the terminal; `drawn` from `drawn_of`."""
     table = Table()
-    for column in ("", "value", "95 % interval", "groups"):
+    for column in ("", "value", "95 % interval", drawn):
         table.add_column(column)
     for name, figure in summary.items():
         if figure is None:
             table.add_row(name.replace("_", " "), "not known", "", "")
             continue
-        interval = f"{figure.low:.4g} to {figure.high:.4g}" if figure.samples > 1 else "needs two groups"
+        interval = f"{figure.low:.4g} to {figure.high:.4g}" if figure.samples > 1 else f"needs two {drawn}"
         table.add_row(name.replace("_", " "), f"{figure.value:.4g}", interval, str(figure.samples))
     return table
 
@@ -295,11 +306,11 @@ def _plot(one: Steadiness, names: Sequence[str]) -> bytes:
     return png_of(figure)
 
 
-def _ratio(rows: Sequence[tuple[Steadiness, float, float]]) -> Interval | None:
-    """Return sum over sum with its bootstrap interval over groups; rows are (video, part, whole)."""
-    groups, members = np.unique([one.subject.group for one, _, _ in rows], return_inverse=True)
-    parts = np.bincount(members, [part for _, part, _ in rows], len(groups))
-    wholes = np.bincount(members, [whole for _, _, whole in rows], len(groups))
+def _ratio(rows: Sequence[tuple[str, float, float]]) -> Interval | None:
+    """Return sum over sum with its bootstrap interval over units; rows are (unit, part, whole)."""
+    units, members = np.unique([unit for unit, _, _ in rows], return_inverse=True)
+    parts = np.bincount(members, [part for _, part, _ in rows], len(units))
+    wholes = np.bincount(members, [whole for _, _, whole in rows], len(units))
     counted = wholes > 0
     parts, wholes = parts[counted], wholes[counted]
     if not len(wholes):
