@@ -73,10 +73,13 @@ class CurveStrip:
 
 def verdict(truth: str | None, predicted: str, probability: float) -> list[Text]:
     """Return what is true and what is predicted: green where they agree, red where they do not."""
-    guess = f"PRED {predicted} {probability:.2f}"
-    if truth is None:
-        return [Text(guess)]
-    return [Text(f"TRUE {truth}"), Text(guess, GREEN if truth == predicted else RED)]
+    guess = Text(f"PRED {predicted} {probability:.2f}", colour_of(truth, predicted))
+    return [guess] if truth is None else [Text(f"TRUE {truth}"), guess]
+
+
+def colour_of(truth: str | None, predicted: str) -> tuple[int, int, int]:
+    """Return the colour of a prediction: green where it is right, red where it is wrong, else white."""
+    return WHITE if truth is None else GREEN if truth == predicted else RED
 
 
 def strip(width: int, height: int, texts: Sequence[Text], *, size: int, to_right: bool = False) -> Image:

@@ -25,6 +25,7 @@ from vedette_train.explain.drawing import (
     CurveStrip,
     Text,
     banner,
+    colour_of,
     curve_strip,
     enlarged,
     even,
@@ -142,7 +143,8 @@ def sheet_of_view(subject: Subject, view: View, spec: InputSpec, labels: Sequenc
     chosen = _spread(len(view.times), _STILLS)
     frames = _frames_at(subject.path, view.middles[chosen])
     columns = [
-        _still(frame, view, window, moments, labels) for frame, window in zip(frames, chosen, strict=True)
+        _still(frame, view, window, moments, labels, subject.truth)
+        for frame, window in zip(frames, chosen, strict=True)
     ]
     gap = _blank(columns[0].shape[0], _GAP)
     body = np.hstack([piece for column in columns for piece in (gap, column)] + [gap])
@@ -152,7 +154,9 @@ def sheet_of_view(subject: Subject, view: View, spec: InputSpec, labels: Sequenc
     write_atomically(path, cv2.imencode(".png", sheet)[1].tobytes())
 
 
-def _still(frame: Frame, view: View, window: int, moments: Moments, labels: Sequence[str]) -> Image:
+def _still(
+    frame: Frame, view: View, window: int, moments: Moments, labels: Sequence[str], truth: str | None
+) -> Image:
     height = round(_STILL_WIDTH * frame.image.shape[0] / frame.image.shape[1])
     picture = np.asarray(
         cv2.resize(frame.image, (_STILL_WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8
@@ -164,7 +168,7 @@ def _still(frame: Frame, view: View, window: int, moments: Moments, labels: Sequ
         score += f", map of {labels[view.shown[window]]}"
     start, end = view.times[window, [0, -1]]
     above = strip(_STILL_WIDTH, 26, [Text(f"{start:.1f} to {end:.1f} s", GREY)], size=14)
-    below = strip(_STILL_WIDTH, 26, [Text(score)], size=14)
+    below = strip(_STILL_WIDTH, 26, [Text(score, colour_of(truth, labels[best]))], size=14)
     return np.vstack([above, picture, _blank(_GAP, _STILL_WIDTH), over, below])
 
 

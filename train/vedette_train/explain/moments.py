@@ -53,9 +53,8 @@ class Moments:
         first, second = self._middles[[*pair]]
         share = float(np.clip((time - first) / (second - first), 0, 1)) if second > first else 0.0
         raw = (1 - share) * self._map(pair[0], time) + share * self._map(pair[1], time)
-        return np.asarray(
-            np.clip(raw / self._strong[int(self._view.shown[nearest])], 0.0, 1.0), dtype=np.float32
-        )
+        strong = self._strong[int(self._view.shown[nearest])]
+        return np.asarray(np.clip(raw, 0.0, strong) / strong, dtype=np.float32)
 
     def _map(self, window: int, time: float) -> FloatArray:
         """Return the map of one window at a time, linear between its layers, constant outside."""

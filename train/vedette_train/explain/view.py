@@ -192,6 +192,8 @@ def batches(windows: Iterator[Window], size: int = BATCH) -> Iterator[list[Windo
 
 def frame_count(path: Path) -> int:
     """Return how many frames the file says it has; 0 where it does not. For progress bars only."""
+    if not path.is_file():
+        return 0
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     try:
         return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
