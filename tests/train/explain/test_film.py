@@ -57,7 +57,7 @@ def test_a_film_has_every_frame_at_the_rate_of_its_source(tmp_path):
     frames = [frame.image for frame in read_frames(tmp_path / "film.mp4")]
     assert len(frames) == 12
     assert done == [(number, 12) for number in range(1, 13)]
-    assert film_width(view.footage) == frames[0].shape[1] == 500  # 100 pixels are too few to read by
+    assert film_width(view.footage) == frames[0].shape[1] == 400  # 100 pixels are too few to read by
     assert all(side % 2 == 0 for side in frames[0].shape[:2])
 
 
@@ -65,9 +65,9 @@ def test_the_colours_lie_where_the_evidence_is(tmp_path):
     path = grey(tmp_path / "a.mp4")
     film_of_view(subject(path), view_of(path, left_only()), input_spec(), LABELS, tmp_path / "film.mp4")
     for frame in read_frames(tmp_path / "film.mp4"):
-        picture = picture_of(frame.image, 500).astype(int)
-        assert np.ptp(picture[100, 20]) > 40
-        assert abs(picture[:, 350:] - 100).max() < 30
+        picture = picture_of(frame.image, 400).astype(int)
+        assert np.ptp(picture[80, 16]) > 40
+        assert abs(picture[:, 280:] - 100).max() < 30
 
 
 def test_evidence_that_moves_in_time_moves_in_the_film(tmp_path):
@@ -76,21 +76,21 @@ def test_evidence_that_moves_in_time_moves_in_the_film(tmp_path):
     maps[0, ..., :2] = 1.0
     maps[1, ..., 6:] = 1.0
     film_of_view(subject(path), view_of(path, maps), input_spec(), LABELS, tmp_path / "film.mp4")
-    pictures = [picture_of(frame.image, 500) for frame in read_frames(tmp_path / "film.mp4")]
+    pictures = [picture_of(frame.image, 400) for frame in read_frames(tmp_path / "film.mp4")]
     coloured = [np.ptp(picture.astype(int), axis=2) for picture in pictures]
-    assert coloured[0][:, :50].mean() > 5 * coloured[0][:, 450:].mean()
-    assert coloured[-1][:, 450:].mean() > 5 * coloured[-1][:, :50].mean()
-    assert min(coloured[4][:, :50].mean(), coloured[4][:, 450:].mean()) > 20
+    assert coloured[0][:, :40].mean() > 5 * coloured[0][:, 360:].mean()
+    assert coloured[-1][:, 360:].mean() > 5 * coloured[-1][:, :40].mean()
+    assert min(coloured[4][:, :40].mean(), coloured[4][:, 360:].mean()) > 20
 
 
 def test_what_the_network_did_not_see_keeps_its_colours(tmp_path):
     path = grey(tmp_path / "a.mp4", width=100, height=50)
     spec = input_spec(crop="center", height=64, width=64)
     film_of_view(subject(path), view_of(path, np.ones((3, 1, 2, 2))), spec, LABELS, tmp_path / "film.mp4")
-    picture = picture_of(next(iter(read_frames(tmp_path / "film.mp4"))).image, 500).astype(int)
-    assert np.ptp(picture[125, 250]) > 40
-    assert abs(picture[:, :100] - 100).max() < 30
-    assert abs(picture[:, 400:] - 100).max() < 30
+    picture = picture_of(next(iter(read_frames(tmp_path / "film.mp4"))).image, 400).astype(int)
+    assert np.ptp(picture[100, 200]) > 40
+    assert abs(picture[:, :80] - 100).max() < 30
+    assert abs(picture[:, 320:] - 100).max() < 30
 
 
 def test_a_video_of_varying_rate_keeps_its_length(tmp_path):

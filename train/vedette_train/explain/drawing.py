@@ -184,7 +184,7 @@ def curve_strip(
             axes.plot(times, values, label=name, linewidth=2.0 if number == 0 else 1.2, marker=marker)
         axes.set(xlim=(0, max(seconds, 1e-3)), ylim=(0, top and 1.02 * top))
         axes.set_ylabel(title, color="white")
-        axes.xaxis.set_major_locator(MaxNLocator(8, prune="upper"))
+        axes.xaxis.set_major_locator(MaxNLocator(max(3, width // 80), prune="upper"))
         axes.xaxis.set_major_formatter("{x:g} s")
         axes.yaxis.set_major_locator(FixedLocator([0, top / 2, top]) if top else MaxNLocator(2))
         axes.tick_params(colors="white", width=0.6)

@@ -38,7 +38,7 @@ from vedette_train.explain.view import Footage, Times, View
 
 __all__ = ["film_of_view", "film_picture", "film_width", "sheet_of_view", "write_film"]
 
-_LEAST_WIDTH = 480
+_LEAST_WIDTH = 400
 _CURVES = 4
 _STILL_WIDTH = 300
 _STILLS = 5
