@@ -88,6 +88,14 @@ def test_predicting_goes_on_after_a_bad_video(command, run, videos, tmp_path):
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["videos"] == 2
 
 
+def test_predictions_of_trained_videos_are_called_that(command, run_directory, data, tmp_path):
+    code, printed = command("predict", run_directory, data, "--out", tmp_path / "out")
+    assert code == 0
+    assert re.search(r"\d of these videos were trained on: what is right there says little", printed)
+    rows = (tmp_path / "out" / "videos.csv").read_text().splitlines()
+    assert {row.rsplit(",", 1)[1] for row in rows[1:]} >= {"train", "val"}
+
+
 def test_when_every_video_is_bad_there_is_still_a_sentence(command, run, videos):
     for name in ("predict", "stability"):
         code, printed = command(name, run.directory, videos / "left" / "bad.mp4", "--out", "out")

@@ -12,14 +12,10 @@ from scipy.special import rel_entr
 from train_helpers import LABELS, backdrop, moving_square, write_pictures
 
 from vedette_edge.video import read_frames
-from vedette_train.explain.stability import (
-    Steadiness,
-    divergence,
-    drawn_of,
+from vedette_train.explain.stability import Steadiness, divergence, drawn_of, flips, measure, summarise
+from vedette_train.explain.stability_report import (
     film_of_steadiness,
-    measure,
     steadiness_table,
-    summarise,
     write_steadiness,
     write_summary,
 )
@@ -156,6 +152,11 @@ def test_the_summary_adds_up_over_videos():
     flips = summary["flips_per_minute"]
     assert flips.value == pytest.approx(5 / 12 * 60)
     assert 0 <= flips.low < flips.value < flips.high <= 60
+
+
+def test_a_flip_is_a_window_unlike_the_one_before():
+    assert flips(["a", "a", "b", "a", "a"]) == [2, 3]
+    assert flips(["a"]) == []
 
 
 def test_groups_are_drawn_where_there_are_some():

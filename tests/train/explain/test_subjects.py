@@ -5,7 +5,7 @@ from train_helpers import moving_square, write_pictures
 
 from vedette_edge.errors import DataError, UsageError
 from vedette_edge.video import read_frames
-from vedette_train.explain.subjects import find_subjects, for_each, part_subjects, refuse_bad
+from vedette_train.explain.subjects import find_subjects, for_each, make_out, part_subjects, refuse_bad
 
 SAMPLES = [("left/left_0.mp4", "left", "scene-0"), ("right/right_3.mp4", "right", "scene-3")]
 
@@ -28,6 +28,7 @@ def test_videos_of_the_runs_dataset_have_their_group(new_run, data):
     subjects = find_subjects([data / "right"], new_run(SAMPLES))
     assert {s.name: s.group for s in subjects}["right_3.mp4"] == "scene-3"
     assert {s.name: s.group for s in subjects}["right_1.mp4"] == "right_1.mp4"
+    assert {s.name: s.part for s in subjects if s.part} == {"right_3.mp4": "val"}
 
 
 def test_an_empty_folder_is_refused(run, tmp_path):
@@ -38,8 +39,8 @@ def test_an_empty_folder_is_refused(run, tmp_path):
 def test_a_part_of_the_dataset_is_listed_with_its_labels(new_run, data, tmp_path):
     run = new_run(SAMPLES)
     subjects = part_subjects(run, "val")
-    assert [(s.path, s.truth, s.group) for s in subjects] == [
-        (data / name, label, group) for name, label, group in SAMPLES
+    assert [(s.path, s.truth, s.group, s.part) for s in subjects] == [
+        (data / name, label, group, "val") for name, label, group in SAMPLES
     ]
     for part in ("train", "validation"):
         with pytest.raises(UsageError, match=f"has no videos of part '{part}'; it has: val"):
@@ -67,3 +68,11 @@ def test_a_bad_video_is_named_and_the_rest_goes_on(run, data, tmp_path, capsys):
     with pytest.raises(DataError, match="and 7 more"):
         refuse_bad(left_out * 6, 12)
     refuse_bad([], 3)
+
+
+def test_a_report_never_replaces_the_videos_that_it_is_about(run, data, tmp_path):
+    subjects = find_subjects([data / "left"], run)
+    with pytest.raises(UsageError, match=r"left_0\.mp4, which a video of this report would replace"):
+        make_out(data / "left", subjects)
+    make_out(tmp_path / "new" / "out", subjects)
+    assert (tmp_path / "new" / "out").is_dir()

@@ -39,7 +39,7 @@ def explain(
     """Write videos with the evidence for a class laid over every frame."""
     from vedette_train.explain.cam import explainer
     from vedette_train.explain.film import film_of_view, sheet_of_view
-    from vedette_train.explain.subjects import Subject, find_subjects, for_each, refuse_bad
+    from vedette_train.explain.subjects import Subject, find_subjects, for_each, make_out, refuse_bad
     from vedette_train.explain.view import decision_of, index_of, look, on_device
     from vedette_train.runs import open_run
 
@@ -47,7 +47,7 @@ def explain(
     subjects = find_subjects(videos, opened)
     network, labels, spec = on_device(opened), opened.info.labels, opened.recipe.data.input
     show = explainer(network, method, layer=layer, label=index_of(label, labels))
-    out.mkdir(parents=True, exist_ok=True)
+    make_out(out, subjects)
 
     def work(subject: Subject, on_progress: Callable[[int, int], None]) -> None:
         view = look(network, subject.path, spec, decision_of(opened), show, on_progress)
@@ -80,7 +80,7 @@ def predict(
         prediction_table,
         write_predictions,
     )
-    from vedette_train.explain.subjects import Subject, find_subjects, for_each, refuse_bad
+    from vedette_train.explain.subjects import Subject, find_subjects, for_each, make_out, refuse_bad
     from vedette_train.explain.view import decision_of, look, on_device
     from vedette_train.runs import open_run
 
@@ -91,7 +91,7 @@ def predict(
     network, labels, spec = on_device(opened), opened.info.labels, opened.recipe.data.input
     show = explainer(network) if overlay else no_maps(network)
     if out:
-        out.mkdir(parents=True, exist_ok=True)
+        make_out(out, subjects)
     found: list[VideoPrediction] = []
 
     def work(subject: Subject, on_progress: Callable[[int, int], None]) -> None:
@@ -103,6 +103,8 @@ def predict(
     bad = for_each(subjects, "predict", work)
     if found:
         console.print(prediction_table(found))
+    if trained := sum(one.subject.part == "train" for one in found):
+        log(f"{trained} of these videos were trained on: what is right there says little", style="yellow")
     if out:
         write_predictions(out, labels, found)
         log(f"wrote {out}")
@@ -123,16 +125,21 @@ def stability(
     overlay: Annotated[bool, typer.Option("--overlay", help="Also a video with the jitter below.")] = False,
 ) -> None:
     """Measure how steady the labels are from one frame to the next."""
-    from vedette_train.explain.stability import (
-        Steadiness,
-        drawn_of,
+    from vedette_train.explain.stability import Steadiness, drawn_of, measure
+    from vedette_train.explain.stability_report import (
         film_of_steadiness,
-        measure,
         steadiness_table,
         write_steadiness,
         write_summary,
     )
-    from vedette_train.explain.subjects import Subject, find_subjects, for_each, part_subjects, refuse_bad
+    from vedette_train.explain.subjects import (
+        Subject,
+        find_subjects,
+        for_each,
+        make_out,
+        part_subjects,
+        refuse_bad,
+    )
     from vedette_train.explain.view import decision_of, on_device
     from vedette_train.runs import open_run
 
@@ -141,7 +148,7 @@ def stability(
     opened = open_run(run)
     subjects = part_subjects(opened, part, data) if part else find_subjects(videos or [], opened)
     network, labels, spec = on_device(opened), opened.info.labels, opened.recipe.data.input
-    out.mkdir(parents=True, exist_ok=True)
+    make_out(out, subjects)
     found: list[Steadiness] = []
 
     def work(subject: Subject, on_progress: Callable[[int, int], None]) -> None:

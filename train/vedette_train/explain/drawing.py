@@ -42,6 +42,7 @@ GREEN = (90, 220, 120)
 RED = (70, 90, 255)
 _DPI = 100
 _LEAST = 9  # pixels of the smallest letters
+_LEGEND = 24  # letters
 
 
 class Text(NamedTuple):
@@ -53,7 +54,16 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CurveStrip:
-    """A picture of curves over time, and where a moment lies on it."""
+    """A picture of curves over time, and where a moment lies on it.
+
+    Attributes:
+        image: (H, W, 3) uint8, BGR.
+        left: column of time 0, pixels.
+        right: column of the end, pixels.
+        top: row where the axes begin, pixels.
+        bottom: row where they end, pixels.
+        seconds: time of the end.
+    """
 
     image: Image
     left: float
@@ -181,7 +191,7 @@ def curve_strip(
         axes.set_facecolor(background)
         marker = "o" if len(times) < 3 else None
         for number, (name, values) in enumerate(curves.items()):
-            axes.plot(times, values, label=name, linewidth=2.0 if number == 0 else 1.2, marker=marker)
+            axes.plot(times, values, label=_short(name), linewidth=2.0 if number == 0 else 1.2, marker=marker)
         axes.set(xlim=(0, max(seconds, 1e-3)), ylim=(0, top and 1.02 * top))
         axes.set_ylabel(title, color="white")
         axes.xaxis.set_major_locator(MaxNLocator(max(3, width // 80), prune="upper"))
@@ -212,6 +222,11 @@ def png_of(figure: Figure) -> bytes:
 
 def _width(texts: Sequence[Text], size: int, gap: int) -> float:
     return sum(_font(size).getlength(text.words) + gap for text in texts)
+
+
+def _short(name: str) -> str:
+    """Leave room for the curves beside their legend; the banner has the whole name."""
+    return name if len(name) <= _LEGEND else f"{name[: _LEGEND - 1]}…"
 
 
 @cache

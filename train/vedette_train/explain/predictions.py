@@ -74,10 +74,11 @@ def write_predictions(directory: Path, labels: Sequence[str], predictions: Seque
             f"{p.probability:.4f}",
             len(p.windows),
             _as_bit(p.right),
+            p.subject.part or "",
         )
         for p in predictions
     ]
-    columns = ("video", "true", "predicted", "probability", "windows", "right")
+    columns = ("video", "true", "predicted", "probability", "windows", "right", "part")
     write_atomically(directory / "videos.csv", table_bytes(columns, videos))
     known = _accuracy(predictions)
     summary = {

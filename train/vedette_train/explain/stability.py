@@ -8,42 +8,25 @@ label is not that of the window before it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from rich.table import Table
 from torch import nn
 
 from vedette_edge.clips import ClipStream
-from vedette_edge.files import write_atomically
 from vedette_edge.manifest import Decision, InputSpec
-from vedette_edge.types import FloatArray, Frame, Image
+from vedette_edge.types import FloatArray, Frame
 from vedette_edge.video import read_frames
-from vedette_train.explain.drawing import banner, curve_strip, even, png_of, verdict
-from vedette_train.explain.film import film_picture, film_width, write_film
-from vedette_train.explain.predictions import table_bytes
 from vedette_train.explain.subjects import Subject
 from vedette_train.explain.view import Footage, Times, Window, as_window, batches, frame_count, probabilities
 from vedette_train.metrics import Interval
 
-__all__ = [
-    "Steadiness",
-    "divergence",
-    "drawn_of",
-    "film_of_steadiness",
-    "measure",
-    "steadiness_table",
-    "summarise",
-    "write_steadiness",
-    "write_summary",
-]
+__all__ = ["Steadiness", "divergence", "drawn_of", "flips", "measure", "summarise"]
 
 _DRAWS = 1000
 _CONFIDENCE = 0.95
@@ -134,34 +117,6 @@ def measure(
     return Steadiness(subject, footage, tuple(numbers), np.array(times), first, jitter, apart)
 
 
-def write_steadiness(one: Steadiness, names: Sequence[str], directory: Path) -> None:
-    """Write STEM.csv, a row a window, and STEM.png, the same over time.
-
-    Args:
-        one: from `measure`.
-        names: the network's classes.
-        directory: where to write.
-    """
-    right = one.right(names)
-    rows = [
-        (
-            number,
-            f"{time:.3f}",
-            label,
-            f"{row.max():.4f}",
-            "" if right is None else int(right[index]),
-            _figure(one.jitter[index]),
-            _figure(one.kl_error[index]),
-        )
-        for index, (number, time, label, row) in enumerate(
-            zip(one.frames, one.times, one.labels(names), one.probabilities, strict=True)
-        )
-    ]
-    columns = ("frame", "time", "label", "confidence", "correct", "jitter", "kl_error")
-    write_atomically(directory / f"{one.subject.stem}.csv", table_bytes(columns, rows))
-    write_atomically(directory / f"{one.subject.stem}.png", _plot(one, names))
-
-
 def summarise(found: Sequence[Steadiness], names: Sequence[str]) -> dict[str, Interval | None]:
     """Return accuracy of windows, mean jitter, mean KL error and label flips a minute, over all videos.
 
@@ -180,7 +135,7 @@ def summarise(found: Sequence[Steadiness], names: Sequence[str]) -> dict[str, In
         "jitter": _ratio([(unit(one), *_sum_and_count(one.jitter)) for one in found]),
         "kl_error": _ratio([(unit(one), *_sum_and_count(one.kl_error)) for one in found]),
         "flips_per_minute": _ratio(
-            [(unit(one), _flips(one.labels(names)), (one.times[-1] - one.times[0]) / 60) for one in found]
+            [(unit(one), len(flips(one.labels(names))), (one.times[-1] - one.times[0]) / 60) for one in found]
         ),
     }
 
@@ -188,61 +143,6 @@ def summarise(found: Sequence[Steadiness], names: Sequence[str]) -> dict[str, In
 def drawn_of(found: Sequence[Steadiness]) -> str:
     """Return what a bootstrap draws: "groups", or "videos" where there is only one group."""
     return "groups" if len({one.subject.group for one in found}) > 1 else "videos"
-
-
-def write_summary(
-    found: Sequence[Steadiness], names: Sequence[str], directory: Path
-) -> dict[str, Interval | None]:
-    """Write summary.json; return what it holds, from `summarise`."""
-    summary = summarise(found, names)
-    plain = {name: asdict(figure) if figure else None for name, figure in summary.items()}
-    text = json.dumps({"videos": len(found), "drawn": drawn_of(found), **plain}, indent=2) + "\n"
-    write_atomically(directory / "summary.json", text.encode())
-    return summary
-
-
-def steadiness_table(summary: Mapping[str, Interval | None], drawn: str) -> Table:
-    """Return the summary for the terminal; `drawn` from `drawn_of`."""
-    table = Table()
-    for column in ("", "value", "95 % interval", drawn):
-        table.add_column(column)
-    for name, figure in summary.items():
-        if figure is None:
-            table.add_row(name.replace("_", " "), "not known", "", "")
-            continue
-        interval = f"{figure.low:.4g} to {figure.high:.4g}" if figure.samples > 1 else f"needs two {drawn}"
-        table.add_row(name.replace("_", " "), f"{figure.value:.4g}", interval, str(figure.samples))
-    return table
-
-
-def film_of_steadiness(
-    one: Steadiness, names: Sequence[str], path: Path, on_frame: Callable[[int, int], None] | None = None
-) -> None:
-    """Write the video with its label above each frame, and jitter and KL error below.
-
-    Raises:
-        VideoError: when the video cannot be read again.
-        DataError: when the file cannot be written.
-    """
-    width = film_width(one.footage)
-    labels = one.labels(names)
-    curves = curve_strip(
-        one.times,
-        {"jitter": one.jitter.tolist(), "KL error": one.kl_error.tolist()},
-        width=width,
-        height=even(max(110, width / 5)),
-        seconds=one.footage.seconds,
-        title="nats",
-        top=None,
-    )
-
-    def draw(frame: Frame) -> tuple[Image, Image]:
-        # As on the device: what the last complete window says; before the first one, what that will say.
-        window = max(0, int(np.searchsorted(one.times, frame.time, side="right")) - 1)
-        texts = verdict(one.subject.truth, labels[window], float(one.probabilities[window].max()))
-        return banner(width, texts), film_picture(frame)
-
-    write_film(one.subject.path, path, one.footage, draw, curves, on_frame)
 
 
 def _window_pairs(
@@ -274,38 +174,6 @@ def _window_pairs(
         yield as_window(clip, spec), twin, footage.frames - 1
 
 
-def _plot(one: Steadiness, names: Sequence[str]) -> bytes:
-    """Draw confidence, with the windows that are wrong, and jitter and KL error over time; return a PNG."""
-    figure = Figure(figsize=(9, 4.6), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    confidence = one.probabilities.max(axis=1)
-    above.plot(one.times, confidence, color="tab:blue", marker=".", label="confidence")
-    right = one.right(names)
-    if right is not None and not all(right):
-        wrong = ~np.array(right)
-        above.plot(one.times[wrong], confidence[wrong], "o", color="tab:red", label="wrong label")
-    above.set(ylim=(0, 1.03), ylabel="probability")
-    labels = one.labels(names)
-    turns = [index for index, (old, new) in enumerate(pairwise(labels), start=1) if old != new]
-    for number, index in enumerate(turns):
-        for axes in (above, below):
-            axes.axvline(
-                one.times[index],
-                color="0.6",
-                linestyle=":",
-                label="label flips" if number == 0 and axes is above else None,
-            )
-    below.plot(one.times, one.jitter, color="tab:orange", marker=".", label="jitter")
-    below.plot(one.times, one.kl_error, color="tab:green", marker=".", label="KL error, one frame later")
-    below.set(ylim=(0, None), xlabel="seconds", ylabel="nats")
-    for axes in (above, below):
-        axes.grid(alpha=0.3)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    truth = f", true: {one.subject.truth}" if one.subject.truth else ""
-    above.set_title(f"{one.subject.name}{truth}, {len(turns)} label flips")
-    return png_of(figure)
-
-
 def _ratio(rows: Sequence[tuple[str, float, float]]) -> Interval | None:
     """Return sum over sum with its bootstrap interval over units; rows are (unit, part, whole)."""
     units, members = np.unique([unit for unit, _, _ in rows], return_inverse=True)
@@ -327,9 +195,6 @@ def _sum_and_count(values: NDArray[np.float32]) -> tuple[float, int]:
     return float(known.sum()), len(known)
 
 
-def _flips(labels: Sequence[str]) -> int:
-    return sum(old != new for old, new in pairwise(labels))
-
-
-def _figure(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.6f}"
+def flips(labels: Sequence[str]) -> list[int]:
+    """Return the windows, counted from 0, whose label is not that of the window before."""
+    return [index for index, (old, new) in enumerate(pairwise(labels), start=1) if old != new]

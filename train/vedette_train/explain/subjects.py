@@ -11,7 +11,7 @@ from vedette_edge.video import VIDEO_SUFFIXES
 from vedette_train.console import log, progress
 from vedette_train.runs import Run, Sample
 
-__all__ = ["Subject", "find_subjects", "for_each", "part_subjects", "refuse_bad"]
+__all__ = ["Subject", "find_subjects", "for_each", "make_out", "part_subjects", "refuse_bad"]
 
 _NAMED = 5
 _PARTS = ("train", "val", "test")
@@ -27,6 +27,7 @@ class Subject:
         stem: for file names; no two subjects share it.
         truth: its label, where the folder it lies in is named after one of the network's.
         group: what it must not be separated from; its name where nothing is known.
+        part: of the run's own dataset: train, val or test; None for other videos.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Subject:
     stem: str
     truth: str | None
     group: str
+    part: str | None = None
 
 
 def find_subjects(paths: Sequence[Path], run: Run) -> list[Subject]:
@@ -42,17 +44,17 @@ def find_subjects(paths: Sequence[Path], run: Run) -> list[Subject]:
     Raises:
         DataError: when a folder holds no video.
     """
-    named = [pair for path in paths for pair in _videos_at(path, run.info.labels)]
     root = Path(run.info.data_root)
-    groups = {
-        (root / sample.name).resolve(): sample.group
+    own = {
+        (root / sample.name).resolve(): (sample.group, part)
         for part in _PARTS
         for sample in getattr(run.info, part, ())
     }
-    return _subjects(
-        (path, name, _label_of(path, run.info.labels), groups.get(path.resolve(), name))
-        for path, name in named
-    )
+    rows = []
+    for path, name in (pair for place in paths for pair in _videos_at(place, run.info.labels)):
+        group, part = own.get(path.resolve(), (name, None))
+        rows.append((path, name, _label_of(path, run.info.labels), group, part))
+    return _subjects(rows)
 
 
 def part_subjects(run: Run, part: str, data: Path | None = None) -> list[Subject]:
@@ -74,7 +76,21 @@ def part_subjects(run: Run, part: str, data: Path | None = None) -> list[Subject
     root = data or Path(run.info.data_root)
     if not root.is_dir():
         raise DataError(f"{root}: the run's dataset is not there; say where it is with --data DIR")
-    return _subjects((root / s.name, s.name, s.label, s.group) for s in samples)
+    return _subjects((root / s.name, s.name, s.label, s.group, part) for s in samples)
+
+
+def make_out(out: Path, subjects: Sequence[Subject]) -> None:
+    """Make the folder of a report, unless its videos would replace those that it is about.
+
+    Raises:
+        UsageError: when they would.
+    """
+    films = {(out / f"{subject.stem}.mp4").resolve() for subject in subjects}
+    if lost := [subject.name for subject in subjects if subject.path.resolve() in films]:
+        raise UsageError(
+            f"{out} holds {lost[0]}, which a video of this report would replace; choose another --out"
+        )
+    out.mkdir(parents=True, exist_ok=True)
 
 
 def for_each(
@@ -133,14 +149,14 @@ def _label_of(path: Path, labels: Sequence[str]) -> str | None:
     return folder if folder in labels else None
 
 
-def _subjects(rows: Iterable[tuple[Path, str, str | None, str]]) -> list[Subject]:
+def _subjects(rows: Iterable[tuple[Path, str, str | None, str, str | None]]) -> list[Subject]:
     taken: set[str] = set()
     subjects = []
-    for path, name, truth, group in rows:
+    for path, name, truth, group, part in rows:
         plain = name.removesuffix(Path(name).suffix).replace("/", "_")
         stem, number = plain, 2
         while stem in taken:
             stem, number = f"{plain}-{number}", number + 1
         taken.add(stem)
-        subjects.append(Subject(path, name, stem, truth, group))
+        subjects.append(Subject(path, name, stem, truth, group, part))
     return subjects
