@@ -260,7 +260,7 @@ def _trainer(recipe: Recipe, found: list[Logger], watching: list[Callback], devi
     except (MisconfigurationException, ValueError) as error:
         raise UsageError(f"cannot train on {devices} devices here: {error}") from error
     # Comes with `deterministic`, costs a seventh of a step, and serves only what reads memory unwritten.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     log(f"training on {_device_name(trainer)}")
     return trainer
 
