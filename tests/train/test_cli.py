@@ -151,13 +151,18 @@ def test_cross_validation_ends_with_the_figures_of_all_folds(command, recipe_fil
     assert sorted(path.name for path in folds) == ["fold-0", "fold-1"]
 
 
-def test_two_runs_are_compared_in_a_table_and_in_words(command, own_run, run_directory, tmp_path):
+def test_two_runs_are_compared_in_a_table_and_in_words(command, own_run, run_directory, data, tmp_path):
     code, printed = command("compare", own_run, run_directory, "--out", "compared.json")
     assert code == 0
     assert "2 videos of 1 groups that both judged (0 and 0 that only one did)" in printed
     assert f"No evidence that {own_run.name} and {run_directory.name} differ" in printed
     content = json.loads((tmp_path / "compared.json").read_text())
-    assert (content["mcnemar"]["p"], content["better"]) == (1.0, 0)
+    assert (content["mcnemar"]["p"], content["better"], content["costs"]) == (1.0, 0, {})
+    code, printed = command("compare", own_run, run_directory, "--data", data, "--out", "compared.json")
+    assert code == 0
+    assert "GMACs" in printed
+    costs = json.loads((tmp_path / "compared.json").read_text())["costs"]
+    assert all(cost["network_ms"] > 0 == cost["flow_ms"] for cost in costs.values())
     path = own_run / "predictions.csv"
     path.write_text(path.read_text().replace("left", "up"))
     code, printed = command("compare", own_run, run_directory)

@@ -65,7 +65,7 @@ def plot_confusion(counts: NDArray[np.int64], labels: Sequence[str], title: str,
         path: the PNG.
     """
     size = 2.5 + 0.55 * len(labels)
-    figure = Figure(figsize=(2 * size + 1, size), layout="constrained")
+    figure = Figure(figsize=(1.8 * size + 1, size), layout="constrained")
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     for axes, (values, name) in zip(
         figure.subplots(1, 2), ((counts, "counts"), (shares, "shares of the true class")), strict=True
@@ -74,7 +74,7 @@ def plot_confusion(counts: NDArray[np.int64], labels: Sequence[str], title: str,
         for row, column in np.ndindex(counts.shape):
             if counts[row, column]:
                 colour = "white" if shares[row, column] > 0.5 else "black"
-                text = f"{values[row, column]:.2g}" if values is shares else str(counts[row, column])
+                text = f"{values[row, column]:.2f}" if values is shares else str(counts[row, column])
                 axes.text(column, row, text, ha="center", va="center", color=colour)
         ticks = range(len(labels))
         axes.set_xticks(ticks, labels, rotation=45, ha="right")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,9 @@ def compare(
     first: Annotated[Path, typer.Argument(help="A run, or a cross-validation.")],
     second: Annotated[Path, typer.Argument(help="Another one on the same data.")],
     out: Annotated[Path | None, typer.Option(help="A JSON file to write the comparison into.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The dataset: measure on it what a clip costs each.")
+    ] = None,
 ) -> None:
     """Tell whether one run is better than another, on the videos that both were tested on."""
     from vedette_train.compare import compare as compare_predictions
@@ -45,9 +49,29 @@ def compare(
     sentence = found.sentence(*names)
     _print_comparison(found, names)
     console.print(sentence, markup=False)
+    costs = _costs((first, second), names, len(labels), data / of_first[0].sample.name) if data else {}
     if out:
         content = {"first": str(first), "second": str(second), "sentence": sentence, **found.to_dict()}
+        content["costs"] = costs
         write_atomically(out, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _costs(
+    runs: tuple[Path, Path], names: tuple[str, str], classes: int, video: Path
+) -> dict[str, dict[str, float]]:
+    from vedette_train.costs import machine, measure_costs
+    from vedette_train.runs import read_recipe
+
+    recipes = {name: read_recipe(run) for name, run in zip(names, runs, strict=True)}
+    found = measure_costs(recipes, classes, video)
+    table = Table(title=f"one clip  ({machine()})", title_justify="left")
+    for column in ("", "parameters", "GMACs", "network, ms", "flow, ms"):
+        table.add_column(column)
+    for name, cost in found.items():
+        times = (f"{value:.2f}" for value in (cost.gmacs, cost.network_ms, cost.flow_ms))
+        table.add_row(name, f"{cost.parameters:,}", *times)
+    console.print(table)
+    return {name: asdict(cost) for name, cost in found.items()}
 
 
 def _print_comparison(found: Comparison, names: tuple[str, str]) -> None:
