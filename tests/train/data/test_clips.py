@@ -228,3 +228,36 @@ def test_training_without_changes_sees_what_validation_sees(moving):
         if (clip - val).abs().max() < 0.05:
             return
     pytest.fail("no training window is the validation window")
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+@pytest.mark.parametrize("pair", [False, True])
+def test_a_video_of_one_picture_is_a_clip_that_stands_still(streams, pair, tmp_path):
+    spec = seen(streams)
+    video = Video(write_pictures(tmp_path / "a.mp4", moving_square("left", 1, 1)), "a/a.mp4", 0, None)
+    prepare_frames([video], larger(spec), tmp_path / "cache")
+    settings = tiny_recipe(augment__time_reverse=0.5).augment
+    clip, _ = TrainClips([video], spec, tmp_path / "cache", clip_augmentation(spec, settings), pair=pair)[0]
+    first = clip[0] if pair else clip
+    assert first.shape == (spec.channels, 4, 32, 64)
+    assert torch.equal(first, first[:, :1].expand_as(first))
+    val, _ = ValClips([video], spec, tmp_path / "cache")[0]
+    assert val.shape == first.shape
+    if "flow" in streams:
+        assert not val[-2:].any()
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+def test_other_processes_load_the_same_clips(moving, streams):
+    videos, cache = moving
+    spec = seen(streams)
+    for clips in (
+        ValClips(videos, spec, cache),
+        TrainClips(videos, spec, cache, clip_augmentation(spec, tiny_recipe().augment), pair=True),
+    ):
+        batches = []
+        for _ in range(2):
+            torch.manual_seed(7)
+            loader = torch.utils.data.DataLoader(clips, batch_size=2, num_workers=1)
+            batches.append(next(iter(loader))[0])
+        assert torch.equal(*batches)

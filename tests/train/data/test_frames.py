@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -357,3 +358,17 @@ def test_a_folder_with_a_broken_picture_is_left_out_with_its_name(good, tmp_path
     readable, unreadable = prepare_frames(videos, SPEC, tmp_path / "cache")
     assert len(readable) == 20
     assert "frame_7.jpg: not a picture" in unreadable[0].reason
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_keeps_what_this_machine_keeps(good, tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    write_text(tmp_path / "x.mp4")
+    monkeypatch.chdir(tmp_path)  # the nodes have another one
+    videos = [video(path.relative_to(tmp_path)) for path in (good[0], tmp_path / "x.mp4", good[1])]
+    for cache, ray in ((Path("there"), "local"), (Path("here"), None)):
+        readable, unreadable = prepare_frames(videos, MOVING, cache, max_unreadable=0.5, ray=ray)
+        assert (readable, [item.video for item in unreadable]) == ([videos[0], videos[2]], [videos[1]])
+    kept = {path.name: path.read_bytes() for path in Path("here").iterdir()}
+    assert kept == {path.name: path.read_bytes() for path in Path("there").iterdir()}
+    assert len(kept) == 4

@@ -29,8 +29,9 @@ from vedette_edge.preprocess import fit
 from vedette_edge.types import FloatArray
 from vedette_edge.video import read_frames
 from vedette_train.data.faithful import encode_flow, normalise
+from vedette_train.data.folder import stamp
 from vedette_train.data.layouts import class_folders, part_folders, suggest, videos_in
-from vedette_train.data.parallel import cores, each
+from vedette_train.data.parallel import each, processes
 
 __all__ = ["Encoding", "load_clip", "validate_clip", "write_arrays"]
 
@@ -77,7 +78,8 @@ def write_arrays(
         )
     written: list[Path] = []
     unreadable: dict[Path, str] = {}
-    reasons = each(partial(_write, spec=spec, encoding=encoding), jobs, workers or cores())
+    size = sum(stamp(video)[0] for video, _ in jobs if video.exists())
+    reasons = each(partial(_write, spec=spec, encoding=encoding), jobs, processes(size, workers))
     for done, ((video, path), reason) in enumerate(zip(jobs, reasons, strict=True), start=1):
         if reason is None:
             written.append(path)

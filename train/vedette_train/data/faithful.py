@@ -19,12 +19,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from vedette_edge.clips import Sampled, flow_of
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import InputSpec
+from vedette_edge.sampling import Clip
+from vedette_edge.types import FloatArray
 from vedette_train.data.clips import TrainClips
 from vedette_train.data.folder import Video
 from vedette_train.recipe import AugmentSettings
@@ -34,6 +38,7 @@ __all__ = [
     "FLOW_STD",
     "PublishedAugmentation",
     "PublishedValClips",
+    "clip_tensor",
     "encode_flow",
     "normalise",
 ]
@@ -81,6 +86,22 @@ def normalise(clip: Tensor, spec: InputSpec) -> Tensor:
 def is_standard(spec: InputSpec) -> bool:
     """Tell whether `normalise` is "standard"."""
     return {*spec.mean, *spec.std} == {0.5}
+
+
+def clip_tensor(clip: Clip[Sampled], spec: InputSpec) -> FloatArray:
+    """Return a clip of a stream as the published network took it; takes the place of `clips.clip_tensor`.
+
+    The whole picture is seen, because a stream has no place for a crop that looks ahead.
+
+    Returns:
+        (1, 5, T, H, W) float32.
+    """
+    pictures = torch.from_numpy(np.stack([item.fitted for item in clip.items]))
+    flow = torch.from_numpy(np.stack(flow_of(clip.items)))
+    forwards = torch.cat([flow[1:], torch.zeros_like(flow[:1])])
+    parts = [pictures.permute(0, 3, 1, 2), encode_flow(forwards.permute(0, 3, 1, 2))]
+    tensor = normalise(torch.cat(parts, dim=1), spec)
+    return np.ascontiguousarray(tensor.transpose(0, 1)[None].numpy())
 
 
 class PublishedAugmentation:

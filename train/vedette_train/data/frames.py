@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from vedette_edge.preprocess import fit
 from vedette_edge.sampling import TickSampler
 from vedette_edge.video import read_frames
 from vedette_train.data.folder import Video, stamp
-from vedette_train.data.parallel import cores, each, each_on_ray
+from vedette_train.data.parallel import each, each_on_ray, processes
 
 __all__ = [
     "Unreadable",
@@ -40,7 +40,6 @@ __all__ = [
 ]
 
 _LAYOUT = 1  # rises when the meaning of a kept file changes
-_BYTES_A_PROCESS = 4_000_000  # of video; a process takes about as long to start as these to decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +116,14 @@ def prepare_frames(
     """
     _make(cache)
     waiting = [video for video in videos if not _is_kept(video, spec, cache)]
-    keep = partial(_keep, spec=spec, cache=cache)
+    keep = partial(_keep, spec=spec, cache=cache.absolute())
     if ray:
-        found: Iterable[str | None] = each_on_ray(keep, waiting, ray)
+        # Its processes have another working directory.
+        absolute = [replace(video, path=video.path.absolute()) for video in waiting]
+        found: Iterable[str | None] = each_on_ray(keep, absolute, ray)
     else:
-        pays = 1 + sum(stamp(v.path)[0] for v in waiting if v.path.exists()) // _BYTES_A_PROCESS
-        found = each(keep, waiting, min(workers or cores(), pays))
+        size = sum(stamp(video.path)[0] for video in waiting if video.path.exists())
+        found = each(keep, waiting, processes(size, workers))
     reasons = iter(found)
     to_do = set(waiting)
     readable: list[Video] = []

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from vedette_edge.errors import DataError, VideoError
 from vedette_edge.video import read_frames
 from vedette_train.data.duplicates import difference_hash, group_near_duplicates
-from vedette_train.data.folder import Video, VideoFolder
+from vedette_train.data.folder import Video, VideoFolder, stamp
 from vedette_train.data.layouts import source_group
-from vedette_train.data.parallel import cores, each
+from vedette_train.data.parallel import each, processes
 from vedette_train.data.split import PARTS, read_split_file
 
 __all__ = [
@@ -120,7 +120,9 @@ def inspect(
     looks: list[Look] = []
     videos: list[Video] = []
     unreadable: dict[str, str] = {}
-    found = each(look_at, [video.path for video in folder.videos], workers or cores())
+    paths = [video.path for video in folder.videos]
+    size = sum(stamp(path)[0] for path in paths if path.exists())
+    found = each(look_at, paths, processes(size, workers))
     for done, (video, look) in enumerate(zip(with_told_groups(folder.videos), found, strict=True), start=1):
         if isinstance(look, str):
             unreadable[video.name] = look
