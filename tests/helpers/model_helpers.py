@@ -8,15 +8,18 @@ from torch import nn
 NORMS = (nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def seasoned(network: nn.Module, clips: torch.Tensor) -> nn.Module:
-    """Give a new network statistics that fit its weights, so that clips, places and classes differ."""
+def seasoned(network: nn.Module, clips: torch.Tensor, gain: float = 1.0) -> nn.Module:
+    """Give a new network statistics that fit its weights, so that clips, places and classes differ.
+
+    `gain` is that of the linear layers; the larger, the more does a map consist of large terms that cancel.
+    """
     for module in network.modules():
         if isinstance(module, NORMS):
             module.momentum = 1.0
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.3, 0.3)
         elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, 0.0, 2.0 / module.in_features**0.5)
+            nn.init.normal_(module.weight, 0.0, gain * module.in_features**-0.5)
             nn.init.normal_(module.bias, 0.0, 0.3)
     with torch.no_grad():
         network.train()(clips)

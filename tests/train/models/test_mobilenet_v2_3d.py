@@ -19,6 +19,18 @@ STANDARD = {
     "b7": (320, 1, 4),
     "final": (1280, 1, 4),
 }
+# Parameters of each stage at full width, and of the linear layer for 17 classes.
+STAGE_PARAMETERS = {
+    "stem": 2_656,
+    "b1": 1_472,
+    "b2": 18_288,
+    "b3": 49_200,
+    "b4": 208_064,
+    "b5": 330_816,
+    "b6": 840_192,
+    "b7": 491_200,
+    "final": 412_160,
+}
 
 
 def small_network(mode, classes=3, **arguments):
@@ -66,6 +78,26 @@ def test_every_stage_has_the_shape_of_the_original_table(mode):
         stage: (c, t if mode == "standard" else 16, side, side) for stage, (c, t, side) in STANDARD.items()
     }
     assert len(shapes) == 19
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_stage_has_the_parameters_of_the_original_table(mode):
+    with torch.device("meta"):
+        network = MobileNetV2_3d(17, mode=mode)
+    counts = [sum(p.numel() for p in layer.parameters()) for layer in network.features]
+    found, start = {}, 0
+    for stage, end in STAGE_ENDS.items():
+        found[stage], start = sum(counts[start : end + 1]), end + 1
+    assert found == STAGE_PARAMETERS
+    assert sum(p.numel() for p in network.head.parameters()) == 21_777
+    assert sum(STAGE_PARAMETERS.values()) == 2_354_048
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32), (5, 50, 75), (16, 40, 33)])
+def test_any_length_and_size_will_do(shape):
+    network = small_network("standard")
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, *shape)).shape == (1, 3)
 
 
 @pytest.mark.parametrize("last", [(0.45, 1280), (2.0, 2560)])

@@ -81,9 +81,10 @@ class MergeHead(nn.Module):
     def forward_with_heatmap(self, fused: Tensor, slack: float = _SLACK) -> tuple[Tensor, Tensor]:
         """Map fused features (N, 32, T, H, W) to logits (N, K) and class maps (N, K, T, H, W).
 
-        The map is T H W times the gradient of the logit with respect to the output of the first
-        convolution, times that output, summed over the channels; its ReLU is HiResCAM. It is that of the
-        network in evaluation mode.
+        The map is the gradient of the logit with respect to the output of the first convolution, times that
+        output, summed over the channels, times T H W / 9; its ReLU is HiResCAM up to that constant. So its
+        mean over a cell of the 3x3 grid is what that cell contributes. It is the map of the network in
+        evaluation mode.
 
         Args:
             fused: the features.
@@ -98,7 +99,7 @@ class MergeHead(nn.Module):
         rows, columns = _shares(height, seen.fine), _shares(width, seen.fine)
         weight = rows.T @ pull.view(n, classes, _MIDDLE, _GRID, _GRID) @ columns
         evidence = torch.einsum("nkchw,ncthw->nkthw", weight, seen.fine)
-        return seen.logits, evidence * (height * width)
+        return seen.logits, evidence * (height * width / _GRID**2)
 
     def _to_coarse(self, seen: _Seen, slack: float) -> Tensor:
         """Return the gradient of each logit on the coarse maps, (N, K, 128, 1, 3, 3)."""
