@@ -6,10 +6,11 @@ import pytest
 from train_helpers import LABELS, input_spec, moving_square, write_pictures, write_timed_pictures
 
 from vedette_edge.video import read_frames
+from vedette_train.explain.cam import explainer
 from vedette_train.explain.drawing import banner
 from vedette_train.explain.film import film_of_view, film_width, sheet_of_view
 from vedette_train.explain.subjects import Subject
-from vedette_train.explain.view import Footage, View
+from vedette_train.explain.view import Footage, View, look
 
 
 def subject(path, truth="left"):
@@ -100,6 +101,19 @@ def test_a_video_of_varying_rate_keeps_its_length(tmp_path):
     film_of_view(subject(path), view_of(path, left_only()), input_spec(), LABELS, tmp_path / "film.mp4")
     last = list(read_frames(tmp_path / "film.mp4"))[-1]
     assert last.time == pytest.approx(2.0, abs=0.05)
+
+
+def test_a_folder_of_pictures_becomes_a_film_at_the_networks_rate(run, tmp_path):
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for number, picture in enumerate(moving_square("left", 0, 12)):
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
+    spec, network = run.recipe.data.input, run.network()
+    view = look(network, folder, spec, run.decision, explainer(network))
+    film_of_view(subject(folder), view, spec, LABELS, tmp_path / "film.mp4")
+    frames = list(read_frames(tmp_path / "film.mp4"))
+    assert len(frames) == 12
+    assert frames[-1].time == pytest.approx(11 / spec.fps, abs=0.01)
 
 
 def test_a_single_picture_becomes_a_film(tmp_path):

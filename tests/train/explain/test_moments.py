@@ -11,7 +11,11 @@ from vedette_train.explain.moments import Moments, layers_of_time
 from vedette_train.explain.view import Footage, View
 
 SPEC = input_spec()
-FIRST_PIXEL, CENTRED = Cells(stride=32, first=0.5), Cells(stride=8, first=4)
+FIRST_PIXEL, CENTRED, LAST_PIXEL = (
+    Cells(stride=32, first=0.5),
+    Cells(stride=8, first=4),
+    Cells(stride=32, first=31.5),
+)
 
 
 def view(maps, shown, starts, cells=None, frames=4):
@@ -36,10 +40,11 @@ def constant(value):
         (3, 10, FIRST_PIXEL, [0, 4, 8]),
         (2, 16, CENTRED, [3.5, 11.5]),
         (2, 16, None, [3.5, 11.5]),
+        (2, 16, LAST_PIXEL, [0, 8]),
         (4, 32, CENTRED, [3.5, 11.5, 19.5, 27.5]),
     ],
 )
-def test_layers_lie_in_time_as_cells_lie_in_space(layers, frames, cells, wanted):
+def test_layers_lie_in_time_at_the_first_frame_or_amid_those_that_were_pooled(layers, frames, cells, wanted):
     assert layers_of_time(layers, frames, cells) == pytest.approx(wanted)
 
 

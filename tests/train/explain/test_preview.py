@@ -84,14 +84,17 @@ def test_differences_lie_around_grey():
     assert found == pytest.approx([128, 128, 178, 68], abs=1)
 
 
-def test_flow_stands_beside_the_pictures():
-    spec = input_spec(streams="rgb+flow", flow={}, height=32, width=64)
-    clip = np.zeros((5, 4, 32, 64), np.float32)
+@pytest.mark.parametrize(("magnitude", "channels"), [(False, 2), (True, 3)])
+def test_flow_stands_beside_the_pictures(magnitude, channels):
+    spec = input_spec(streams="rgb+flow", flow={"magnitude": magnitude}, height=32, width=64)
+    clip = np.zeros((3 + channels, 4, 32, 64), np.float32)
     clip[3] = 1.0
     pictures = clip_pictures(clip, spec)
     assert {picture.shape for picture in pictures} == {(224, 896, 3)}
     assert pictures[0][100, 700].tolist() == [0, 0, 255]
-    only = clip_pictures(clip[3:], input_spec(streams="flow", flow={}, height=33, width=65))
+    only = clip_pictures(
+        clip[3:], input_spec(streams="flow", flow={"magnitude": magnitude}, height=33, width=65)
+    )
     assert only[0].shape == (224, 448, 3)
 
 

@@ -1,5 +1,7 @@
 """The videos that a report is about."""
 
+import cv2
+import numpy as np
 import pytest
 from train_helpers import moving_square, write_pictures
 
@@ -29,6 +31,14 @@ def test_videos_of_the_runs_dataset_have_their_group(new_run, data):
     assert {s.name: s.group for s in subjects}["right_3.mp4"] == "scene-3"
     assert {s.name: s.group for s in subjects}["right_1.mp4"] == "right_1.mp4"
     assert {s.name: s.part for s in subjects if s.part} == {"right_3.mp4": "val"}
+
+
+def test_a_folder_of_pictures_is_a_video(run, tmp_path):
+    (tmp_path / "right" / "walk").mkdir(parents=True)
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / "right" / "walk" / f"{number}.png"), np.zeros((8, 8, 3), np.uint8))
+    (subject,) = find_subjects([tmp_path / "right" / "walk"], run)
+    assert (subject.name, subject.truth) == ("walk", "right")
 
 
 def test_an_empty_folder_is_refused(run, tmp_path):

@@ -9,7 +9,7 @@ from vedette_edge.clips import ClipStream, clip_tensor
 from vedette_edge.errors import UsageError, VideoError
 from vedette_edge.video import read_frames
 from vedette_train.explain.cam import explainer
-from vedette_train.explain.view import decision_of, frame_count, index_of, look
+from vedette_train.explain.view import frame_count, index_of, look
 
 
 def clips_of(path, spec, hop):
@@ -41,10 +41,13 @@ def test_a_view_has_the_windows_of_the_device(pictures, run, tmp_path):
     assert done[-1] == (pictures, pictures)
 
 
-@pytest.mark.parametrize(("streams", "channels"), [("flow", 2), ("rgb+flow", 5)])
+@pytest.mark.parametrize(
+    ("streams", "flow", "channels"),
+    [("flow", {}, 2), ("rgb+flow", {}, 5), ("flow", {"magnitude": True}, 3)],
+)
 @pytest.mark.parametrize("method", ["heatmap", "gradcam"])
-def test_a_network_that_sees_flow_can_be_looked_at(streams, channels, method, new_run, data):
-    run = new_run(data__input__streams=streams, data__input__flow={})
+def test_a_network_that_sees_flow_can_be_looked_at(streams, flow, channels, method, new_run, data):
+    run = new_run(data__input__streams=streams, data__input__flow=flow)
     network = run.network()
     assert run.recipe.data.input.channels == channels
     path = data / "left" / "left_0.mp4"
@@ -65,7 +68,3 @@ def test_a_class_is_found_by_its_name():
     assert index_of("right", LABELS) == 1
     with pytest.raises(UsageError, match="no class 'up'; this run knows: left, right"):
         index_of("up", LABELS)
-
-
-def test_the_decision_is_the_runs(run):
-    assert decision_of(run) == run.recipe.decision

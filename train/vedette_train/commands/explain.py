@@ -40,7 +40,7 @@ def explain(
     from vedette_train.explain.cam import explainer
     from vedette_train.explain.film import film_of_view, sheet_of_view
     from vedette_train.explain.subjects import Subject, find_subjects, for_each, make_out, refuse_bad
-    from vedette_train.explain.view import decision_of, index_of, look, on_device
+    from vedette_train.explain.view import index_of, look, on_device
     from vedette_train.runs import open_run
 
     opened = open_run(run)
@@ -50,7 +50,7 @@ def explain(
     make_out(out, subjects)
 
     def work(subject: Subject, on_progress: Callable[[int, int], None]) -> None:
-        view = look(network, subject.path, spec, decision_of(opened), show, on_progress)
+        view = look(network, subject.path, spec, opened.decision, show, on_progress)
         film_of_view(subject, view, spec, labels, out / f"{subject.stem}.mp4", on_progress)
         if still:
             sheet_of_view(subject, view, spec, labels, out / f"{subject.stem}.png")
@@ -81,7 +81,7 @@ def predict(
         write_predictions,
     )
     from vedette_train.explain.subjects import Subject, find_subjects, for_each, make_out, refuse_bad
-    from vedette_train.explain.view import decision_of, look, on_device
+    from vedette_train.explain.view import look, on_device
     from vedette_train.runs import open_run
 
     if overlay and out is None:
@@ -95,7 +95,7 @@ def predict(
     found: list[VideoPrediction] = []
 
     def work(subject: Subject, on_progress: Callable[[int, int], None]) -> None:
-        view = look(network, subject.path, spec, decision_of(opened), show, on_progress)
+        view = look(network, subject.path, spec, opened.decision, show, on_progress)
         found.append(predict_view(subject, view, labels))
         if overlay and out:
             film_of_view(subject, view, spec, labels, out / f"{subject.stem}.mp4", on_progress)
@@ -140,7 +140,7 @@ def stability(
         part_subjects,
         refuse_bad,
     )
-    from vedette_train.explain.view import decision_of, on_device
+    from vedette_train.explain.view import on_device
     from vedette_train.runs import open_run
 
     if bool(videos) == bool(part):
@@ -152,7 +152,7 @@ def stability(
     found: list[Steadiness] = []
 
     def work(subject: Subject, on_progress: Callable[[int, int], None]) -> None:
-        one = measure(network, subject, spec, decision_of(opened), on_progress)
+        one = measure(network, subject, spec, opened.decision, on_progress)
         write_steadiness(one, labels, out)
         found.append(one)
         if overlay:

@@ -109,7 +109,7 @@ def write_film(
     """
 
     def canvases() -> Iterator[Image]:
-        for done, frame in enumerate(read_frames(source), start=1):
+        for done, frame in enumerate(read_frames(source, footage.fps), start=1):
             above, picture = draw(frame)
             picture = picture[: even(picture.shape[0]), : even(picture.shape[1])]
             yield np.vstack([above, picture, curves.at(frame.time)])
@@ -141,7 +141,7 @@ def sheet_of_view(subject: Subject, view: View, spec: InputSpec, labels: Sequenc
     """
     moments = Moments(view, spec)
     chosen = _spread(len(view.times), _STILLS)
-    frames = _frames_at(subject.path, view.middles[chosen])
+    frames = _frames_at(subject.path, view.footage.fps, view.middles[chosen])
     columns = [
         _still(frame, view, window, moments, labels, subject.truth)
         for frame, window in zip(frames, chosen, strict=True)
@@ -193,11 +193,11 @@ def _spread(count: int, most: int) -> list[int]:
     return sorted({round(number) for number in np.linspace(0, count - 1, min(count, most))})
 
 
-def _frames_at(path: Path, times: Times) -> list[Frame]:
+def _frames_at(path: Path, fps: float, times: Times) -> list[Frame]:
     """Return the first frame at or after each of the times, which rise; else the last frame."""
     found: list[Frame] = []
     last: Frame | None = None
-    for last in read_frames(path):
+    for last in read_frames(path, fps):
         while len(found) < len(times) and last.time >= times[len(found)] - 1e-6:
             found.append(last)
         if len(found) == len(times):

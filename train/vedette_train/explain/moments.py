@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from vedette_edge.manifest import Cells, InputSpec, OutputSpec
@@ -78,11 +80,10 @@ def _strong(maps: FloatArray) -> float:
 def layers_of_time(layers: int, frames: int, cells: Cells | None) -> Times:
     """Return the frame of the clip, counted from 0, that each layer of a map in time speaks of: (T',).
 
-    As the cells lie in space, so the layers lie in time: from the first frame on where strided convolutions
-    pad symmetrically, in the middle of their share where pooling divides.
+    Networks that pool, whose cells lie in the middle of their pixels, do so in time too. Those with strided
+    convolutions pad symmetrically in time, whatever they do in space: the first layer is at the first frame.
     """
-    centred = 1.0
-    if cells is not None and cells.stride > 1:
-        centred = (cells.first - 0.5) / (cells.stride / 2 - 0.5)
-    stride = 2.0 ** round(np.log2(frames / layers)) if centred < 1 else frames / layers
-    return np.asarray(centred * (stride - 1) / 2 + stride * np.arange(layers))
+    if cells is None or cells.first == cells.stride / 2:
+        stride = frames / layers
+        return np.asarray((stride - 1) / 2 + stride * np.arange(layers))
+    return np.asarray(2.0 ** round(math.log2(frames / layers)) * np.arange(layers))

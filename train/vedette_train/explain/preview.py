@@ -108,7 +108,8 @@ def clip_pictures(clip: FloatArray, spec: InputSpec) -> list[Image]:
     if "rgb" in spec.streams:
         panels.append([_picture(frame, spec) for frame in clip[:3].transpose(1, 2, 3, 0)])
     if spec.flow:
-        panels.append([flow_colours(field) for field in clip[-2:].transpose(1, 2, 3, 0)])
+        first = 3 * len(panels)
+        panels.append([flow_colours(field) for field in clip[first : first + 2].transpose(1, 2, 3, 0)])
     factor = max(1, -(-_LEAST_HEIGHT // spec.height))
     joined = [enlarged(np.hstack(parts), factor) for parts in zip(*panels, strict=True)]
     return [one[: one.shape[0] // 2 * 2, : one.shape[1] // 2 * 2] for one in joined]

@@ -157,7 +157,7 @@ def _window_pairs(
     waiting: list[tuple[Window, int]] = []
     total = frame_count(path) if on_frame else 0
     before: Frame | None = None
-    for frame in read_frames(path):
+    for frame in read_frames(path, spec.fps):
         if before is not None:
             for clip in early.push(Frame(frame.image, before.time))[0]:
                 window, number = waiting.pop(0)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vedette_edge.errors import DataError, UsageError, VideoError
-from vedette_edge.video import VIDEO_SUFFIXES
+from vedette_edge.video import VIDEO_SUFFIXES, pictures_in
 from vedette_train.console import log, progress
+from vedette_train.data.split import PARTS
 from vedette_train.runs import Run, Sample
 
 __all__ = ["Subject", "find_subjects", "for_each", "make_out", "part_subjects", "refuse_bad"]
 
 _NAMED = 5
-_PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,16 @@ class Subject:
 def find_subjects(paths: Sequence[Path], run: Run) -> list[Subject]:
     """List the videos named, and those in the folders named, however deep.
 
+    A folder of pictures and no videos is one video.
+
     Raises:
         DataError: when a folder holds no video.
     """
     root = Path(run.info.data_root)
     own = {
         (root / sample.name).resolve(): (sample.group, part)
-        for part in _PARTS
-        for sample in getattr(run.info, part, ())
+        for part in PARTS
+        for sample in run.info.part(part)
     }
     rows = []
     for path, name in (pair for place in paths for pair in _videos_at(place, run.info.labels)):
@@ -69,9 +71,10 @@ def part_subjects(run: Run, part: str, data: Path | None = None) -> list[Subject
         UsageError: when the run has no such part.
         DataError: when the folder is not there.
     """
-    samples: Sequence[Sample] = getattr(run.info, part, ()) if part in _PARTS else ()
+    parts: dict[str, tuple[Sample, ...]] = {name: run.info.part(name) for name in PARTS}
+    samples = parts.get(part, ())
     if not samples:
-        there = [name for name in _PARTS if getattr(run.info, name, ())]
+        there = [name for name, of_part in parts.items() if of_part]
         raise UsageError(f"{run.directory} has no videos of part '{part}'; it has: {', '.join(there)}")
     root = data or Path(run.info.data_root)
     if not root.is_dir():
@@ -139,6 +142,8 @@ def _videos_at(path: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
     found = sorted(
         p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith(".")
     )
+    if not found and pictures_in(path):
+        return [(path, path.name)]
     if not found:
         raise DataError(f"{path}: no video in this folder ({', '.join(sorted(VIDEO_SUFFIXES))})")
     return [(p, p.relative_to(path).as_posix()) for p in found]

@@ -33,7 +33,6 @@ __all__ = [
     "Window",
     "as_window",
     "batches",
-    "decision_of",
     "frame_count",
     "index_of",
     "look",
@@ -76,7 +75,7 @@ class Footage:
 
     @property
     def fps(self) -> float:
-        """Mean frame rate; 25 for a single picture."""
+        """Mean frame rate; 25 for a single picture. Of a folder of pictures, the rate that it was read at."""
         return (self.frames - 1) / self.seconds if self.seconds > 0 else 25.0
 
 
@@ -160,12 +159,6 @@ def on_device(run: Run) -> nn.Module:
     return run.network().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def decision_of(run: Run) -> Decision:
-    """Return the decision that a run's probabilities are made with: calibrated, where it was."""
-    decision: Decision = getattr(run, "decision", run.recipe.decision)
-    return decision
-
-
 def index_of(label: str | None, labels: Sequence[str]) -> int | None:
     """Return the place of a class in the network's output; None for None.
 
@@ -211,7 +204,7 @@ def _windows(
 ) -> Iterator[Window]:
     stream = ClipStream(spec, hop)
     total = frame_count(path) if on_frame else 0
-    for frame in read_frames(path):
+    for frame in read_frames(path, spec.fps):
         for clip in stream.push(footage.count(frame))[0]:
             yield as_window(clip, spec)
         if on_frame:
