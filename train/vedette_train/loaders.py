@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from vedette_edge.errors import UsageError
 from vedette_train.data.augment import clip_augmentation
 from vedette_train.data.clips import TrainClips, ValClips
+from vedette_train.data.faithful import PublishedAugmentation, PublishedValClips
 from vedette_train.data.parts import Parts
 from vedette_train.order import EpochOrder, SeededItems, ValidationBatches
 from vedette_train.recipe import Recipe
@@ -39,7 +40,8 @@ class Loaders:
 def training_clips(recipe: Recipe, parts: Parts, cache: Path, *, pair: bool = False) -> TrainClips:
     """Return the augmented clips of the training part; with `pair`, each with the clip one frame later."""
     spec = recipe.data.input
-    augment = clip_augmentation(spec, recipe.augment)
+    make = PublishedAugmentation if recipe.data.faithful else clip_augmentation
+    augment = make(spec, recipe.augment)
     count = recipe.data.clips_per_video
     return TrainClips(parts.train, spec, cache, augment, clips_per_video=count, pair=pair)
 
@@ -73,7 +75,7 @@ def make_loaders(recipe: Recipe, parts: Parts, cache: Path, *, world: int = 1, r
             f"{len(parts.val)} validation videos cannot be shared by {world} processes; start fewer"
         )
     batches = ValidationBatches(len(parts.val), settings.batch_size, world=world, rank=rank)
-    validation: Loader = DataLoader(
-        ValClips(parts.val, recipe.data.input, cache), batch_sampler=batches, **common
-    )
+    kind = PublishedValClips if recipe.data.faithful else ValClips
+    seen = kind(parts.val, recipe.data.input, cache)
+    validation: Loader = DataLoader(seen, batch_sampler=batches, **common)
     return Loaders(training, validation, order)
