@@ -44,6 +44,7 @@ def recipe_file(tmp_path):
     [
         (["fit"], "vedette-train fit demo --data out/data --out runs/demo"),
         (["crossval"], "vedette-train crossval actions --data"),
+        (["sweep"], "vedette-train sweep demo --data out/data --space space.yaml --trials 20"),
         (["evaluate"], "vedette-train evaluate runs/demo"),
         (["compare"], "vedette-train compare runs/baseline runs/proposed"),
         (["summary"], "vedette-train summary runs --by auc"),
@@ -209,3 +210,38 @@ def test_the_door_is_a_console_script(tmp_path):
     assert done.stderr.startswith("vedette-train: error: no recipe 'dmeo'")
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_debug_trains_one_epoch_of_few_batches_and_shows_the_augmentation(command, data, tmp_path):
+    path = tmp_path / "long.yaml"
+    prune = {"warmup": 3, "epochs": 3}
+    path.write_text(
+        tiny_recipe(train__epochs=9, train__batch_size=1, train__workers=2, train__prune=prune).to_yaml()
+    )
+    code, printed = command("fit", path, "--data", data, "--debug")
+    assert code == 0, printed
+    run = tmp_path / "runs" / "tiny-debug"
+    assert read_history(run)["epoch"] == [1.0]
+    trained = yaml.safe_load((run / "recipe.yaml").read_text())["train"]
+    assert (trained["workers"], trained["limit_batches"], trained["prune"]) == (0, 0.05, None)
+    kinds = {path.stem.rpartition("_")[2] for path in (run / "debug_output").glob("vid_*.mp4")}
+    assert kinds == {"orig", "aug"}
+
+
+def test_a_sweep_leaves_a_recipe_that_can_be_trained(command, recipe_file, data, tmp_path):
+    (tmp_path / "space.yaml").write_text("parameters:\n  train.lr: {type: float, low: 1e-3, high: 1e-2}\n")
+    arguments = ("sweep", recipe_file, "--data", data, "--space", "space.yaml", "--trials", 2)
+    code, printed = command(*arguments, "--set", "train.batch_size=2", "--study", "lr")
+    assert code == 0, printed
+    assert "best of 2 trials: val_loss" in printed
+    best = tmp_path / "runs" / "tiny-sweep" / "best.yaml"
+    assert yaml.safe_load(best.read_text())["train"]["batch_size"] == 2
+    assert command("fit", best, "--data", data, "--out", "run")[0] == 0
+
+
+def test_a_sweep_with_a_wrong_space_is_one_sentence(command, recipe_file, data, tmp_path):
+    (tmp_path / "space.yaml").write_text("parameters:\n  train.lrr: {type: float, low: 1, high: 2}\n")
+    code, printed = command("sweep", recipe_file, "--data", data, "--space", "space.yaml")
+    assert code == 2
+    assert "train.lrr: unknown key, did you mean 'lr" in printed
+    assert printed.count("\n") == 1

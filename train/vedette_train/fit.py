@@ -158,7 +158,7 @@ def train(
         if resume:
             refuse_other_data(info, out)
         save_start(out, recipe, info)
-    if debug:
+    if debug and is_first():
         write_debug_videos(recipe, parts.train, cache, out / "debug_output")
     found = loggers(out, recipe, wandb)
     watching = [
