@@ -107,4 +107,4 @@ def recipes() -> None:
     from vedette_train.recipe import load_recipe, packaged_recipes
 
     for name in packaged_recipes():
-        typer.echo(f"{name:<12} {load_recipe(name).description.strip()}")
+        typer.echo(f"{name:<20} {load_recipe(name).description.strip()}")
