@@ -156,7 +156,7 @@ def test_two_runs_are_compared_in_a_table_and_in_words(command, own_run, run_dir
     code, printed = command("compare", own_run, run_directory, "--out", "compared.json")
     assert code == 0
     assert "2 videos of 1 groups that both judged (0 and 0 that only one did)" in printed
-    assert f"No evidence that {own_run.name} and {run_directory.name} differ" in printed
+    assert f"No evidence that {own_run.name} and {run_directory.name} differ in accuracy" in printed
     content = json.loads((tmp_path / "compared.json").read_text())
     assert (content["mcnemar"]["p"], content["better"], content["costs"]) == (1.0, 0, {})
     code, printed = command("compare", own_run, run_directory, "--data", data, "--out", "compared.json")

@@ -59,13 +59,13 @@ def predict(sample: Sample, windows: NDArray[np.floating[Any]], labels: Sequence
 
 
 def write_predictions(path: Path, labels: Sequence[str], predictions: Sequence[Prediction]) -> None:
-    """Write predictions.csv; probabilities keep nine digits."""
+    """Write predictions.csv; probabilities as they are, so that figures can be made again."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*_COLUMNS, *(f"{_PREFIX}{label}" for label in labels)))
     for p in predictions:
         right = int(p.label == p.sample.label)
-        shares = (f"{value:.9g}" for value in p.probabilities)
+        shares = (repr(value) for value in p.probabilities)
         writer.writerow((p.sample.name, p.sample.label, p.sample.group, p.label, right, *shares))
     write_atomically(path, text.getvalue().encode())
 
