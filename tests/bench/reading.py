@@ -24,6 +24,7 @@ from vedette_train.data.clips import TrainClips, larger
 from vedette_train.data.folder import Video, scan
 from vedette_train.data.frames import load_flow, load_frames, prepare_frames
 from vedette_train.data.synthetic import write_dataset
+from vedette_train.memory import keep_freed_memory
 from vedette_train.models import create_model
 from vedette_train.recipe import AugmentSettings
 
@@ -51,6 +52,7 @@ def spec(streams: str) -> InputSpec:
 
 def run() -> Iterator[str]:
     """Yield one line a comparison."""
+    keep_freed_memory()  # as `fit` does
     with tempfile.TemporaryDirectory() as folder:
         root, cache = Path(folder) / "data", Path(folder) / "cache"
         write_dataset(root, clips_per_class=2, seconds=4.0, seed=0, workers=2)

@@ -45,6 +45,7 @@ def recipe_file(tmp_path):
     ("arguments", "example"),
     [
         (["data", "adopt"], "vedette-train data adopt rwf-2000 --out data/rwf"),
+        (["data", "cut"], "vedette-train data cut recordings --out data/exercises --workers 8"),
         (["data", "check"], "vedette-train data check data/rwf --split-file split.csv"),
         (["data", "stats"], "vedette-train data stats data/rwf --recipe violence"),
         (["prepare"], "vedette-train prepare actions --data ~/videos --workers 8"),
@@ -157,3 +158,14 @@ def test_a_missing_ray_is_told_before_anything_is_done(command, root, recipe_fil
     code, printed = command("prepare", recipe_file, "--data", root, "--ray", "127.0.0.1:1")
     assert code == 1
     assert "no Ray cluster answers at 127.0.0.1:1" in printed or "vedette[ray]" in printed
+
+
+def test_recordings_are_cut(command, tmp_path):
+    write_pictures(tmp_path / "set/videos/7.mp4", moving_square("left", 0, 20))
+    (tmp_path / "set/labels").mkdir()
+    (tmp_path / "set/labels/7.csv").write_text("".join(f"{n},x,{n // 11}\n" for n in range(1, 21)))
+    (tmp_path / "set/split.csv").write_text("id,split\n7,train\n")
+    code, printed = command("data", "cut", "set", "--out", "out", "--least", 5)
+    assert code == 0
+    assert "wrote 2 clips of 2 labels into out" in printed
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0", "1", "groups.csv", "split.csv"]

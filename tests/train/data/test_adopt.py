@@ -2,6 +2,7 @@
 
 import csv
 
+import cv2
 import pytest
 from train_helpers import moving_square, write_pictures
 
@@ -160,3 +161,21 @@ def test_what_is_adopted_trains(tmp_path, cache):
     recipe = tiny_recipe(data__split_file="split.csv")
     parts = load_parts(recipe, tmp_path / "out", cache)
     assert [len(part) for part in (parts.train, parts.val, parts.test)] == [4, 4, 4]
+
+
+def test_folders_of_pictures_are_trained_on_and_judged(tmp_path, cache):
+    from train_helpers import tiny_recipe
+
+    from vedette_train.fit import fit
+
+    for scene, part in enumerate(("train", "train", "val", "test")):
+        for label in ("left", "right"):
+            folder = tmp_path / "set" / part / label / f"clip-{scene}"
+            folder.mkdir(parents=True)
+            for number, picture in enumerate(moving_square(label, scene + 70, 6), start=1):
+                assert cv2.imwrite(str(folder / f"frame_{number}.jpg"), picture)
+    adopt(tmp_path / "set", tmp_path / "out")
+    recipe = tiny_recipe(data__split_file="split.csv", train__epochs=1)
+    run = fit(recipe, tmp_path / "out", tmp_path / "run", cache=cache)
+    predicted = {row["video"] for row in rows(run.directory / "predictions.csv")}
+    assert predicted == {"left/clip-3", "right/clip-3"}

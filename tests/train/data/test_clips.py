@@ -6,6 +6,7 @@ import torch
 from train_helpers import input_spec, moving_square, tiny_recipe, write_pictures
 
 from vedette_edge.clips import ClipStream, clip_tensor
+from vedette_edge.errors import DataError
 from vedette_edge.manifest import FlowSpec
 from vedette_edge.preprocess import resize, to_tensor
 from vedette_edge.video import read_frames
@@ -261,3 +262,13 @@ def test_other_processes_load_the_same_clips(moving, streams):
             loader = torch.utils.data.DataLoader(clips, batch_size=2, num_workers=1)
             batches.append(next(iter(loader))[0])
         assert torch.equal(*batches)
+
+
+def test_frames_that_are_not_kept_are_an_error(moving, tmp_path):
+    videos, _ = moving
+    for clips in (ValClips(videos, SPEC, tmp_path), TrainClips(videos, SPEC, tmp_path, as_floats)):
+        with pytest.raises(DataError, match="its decoded frames are gone"):
+            clips[0]
+    videos[0].path.unlink()
+    with pytest.raises(DataError, match="its decoded frames are gone"):
+        ValClips(videos, SPEC, tmp_path)[0]

@@ -83,6 +83,31 @@ def adopt(
     log(f"linked {len(videos)} videos into {out}: {parts}; {groups}")
 
 
+@app.command(epilog="Example:  vedette-train data cut recordings --out data/exercises --workers 8")
+def cut(
+    source: Annotated[Path, typer.Argument(help="Holds split.csv (id,split) and labels/<id>.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder of classes to write.")],
+    videos: Annotated[
+        Path | None, typer.Option(help="Where <id>.mp4 lie; default SOURCE/dataset/anon or SOURCE/videos.")
+    ] = None,
+    least: Annotated[int, typer.Option(min=2, help="Shortest clip, frames.")] = 16,
+    workers: WorkersOption = None,
+) -> None:
+    """Cut recordings with a label for every frame into clips of one label, with split.csv and groups.csv.
+
+    A row of labels/<id>.csv is frame (from 1), anything, label; there is no header.
+    """
+    from vedette_train.data.cut import cut as run_cut
+
+    with progress("cut recordings") as on_progress:
+        clips, unreadable = run_cut(
+            source, out, videos=videos, least=least, workers=workers, on_progress=on_progress
+        )
+    for reason in unreadable.values():
+        log(f"left out: {reason}", style="yellow")
+    log(f"wrote {len(clips)} clips of {len({name.split('/')[0] for name in clips})} labels into {out}")
+
+
 @app.command(epilog="Example:  vedette-train data check data/rwf --split-file split.csv")
 def check(
     data: DataArgument,

@@ -17,7 +17,7 @@ from vedette_edge.files import write_atomically
 from vedette_train.data.folder import GROUPS_FILE
 from vedette_train.data.layouts import class_folders, nested_roots, part_folders, source_group, videos_in
 
-__all__ = ["SPLIT_FILE", "Adopted", "adopt"]
+__all__ = ["SPLIT_FILE", "Adopted", "adopt", "split_table"]
 
 SPLIT_FILE = "split.csv"
 _EXPECTED = (
@@ -89,6 +89,10 @@ def _recognise(source: Path, frames: bool) -> list[Adopted]:
         return videos
     if (source / SPLIT_FILE).is_file() and class_folders(source):
         return _from_table(source)
+    if (source / SPLIT_FILE).is_file() and (source / "labels").is_dir():
+        raise DataError(
+            f"{source} has a label for every frame: run  vedette-train data cut {source} --out DIR"
+        )
     found = ", ".join(sorted(p.name for p in source.iterdir())[:8]) or "nothing"
     raise DataError(f"{source}: the layout is not known; found {found}; {_EXPECTED}")
 
@@ -113,8 +117,12 @@ def _from_parts(root: Path) -> list[Adopted]:
     ]
 
 
-def _from_table(root: Path) -> list[Adopted]:
-    path = root / SPLIT_FILE
+def split_table(path: Path) -> dict[str, str]:
+    """Return the part of each video of somebody else's table: path, id or video_name; part or split.
+
+    Raises:
+        DataError: when it cannot be read, or a row is malformed.
+    """
     parts: dict[str, str] = {}
     for number, row in enumerate(_rows(path), start=2):
         name = row.get("path") or row.get("id") or row.get("video_name")
@@ -125,7 +133,12 @@ def _from_table(root: Path) -> list[Adopted]:
                 f"train, val or test; found {dict(row)}"
             )
         parts[name] = part
-    videos = []
+    return parts
+
+
+def _from_table(root: Path) -> list[Adopted]:
+    path = root / SPLIT_FILE
+    parts, videos = split_table(path), []
     for folder in class_folders(root):
         for video in videos_in(folder):
             keys = (f"{folder.name}/{video.name}", video.name, video.stem)

@@ -125,7 +125,7 @@ def rotate_flow(flow: Tensor, angle: float) -> Tensor:
         flow: (T, 2, H, W), x to the right and y downwards.
         angle: degrees.
     """
-    turned = _rotate(flow.float(), angle, [0.0, 0.0])
+    turned = _rotate(flow.float().contiguous(), angle, [0.0, 0.0])
     cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     x, y = turned[:, 0], turned[:, 1]
     return torch.stack([cosine * x + sine * y, cosine * y - sine * x], dim=1)
@@ -139,7 +139,7 @@ def motion_box(flow: Tensor, box: Box) -> Box:
         box: (top, left, height, width); its size is kept. The first of several best places wins.
     """
     _, _, height, width = box
-    strength = torch.linalg.vector_norm(flow.double(), dim=1).mean(dim=0)
+    strength = torch.linalg.vector_norm(flow.float(), dim=1).mean(dim=0).double()
     total = torch.nn.functional.pad(strength.cumsum(0).cumsum(1), (1, 0, 1, 0))
     held = (
         total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]

@@ -17,7 +17,7 @@ from vedette_edge.flow import FlowField
 from vedette_edge.manifest import InputSpec
 from vedette_edge.preprocess import resize, to_tensor
 from vedette_train.data.folder import Video
-from vedette_train.data.frames import load_flow, load_frames
+from vedette_train.data.frames import Shelf
 
 __all__ = ["Augmentation", "TrainClips", "ValClips", "larger"]
 
@@ -62,7 +62,7 @@ class TrainClips(Dataset[tuple[Tensor, int]]):
         """
         self._videos = [video for video in videos for _ in range(clips_per_video)]
         self._spec = spec
-        self._cache = cache
+        self._shelf = Shelf(larger(spec), cache)
         self._augment = augment
         self._pair = pair
 
@@ -74,7 +74,7 @@ class TrainClips(Dataset[tuple[Tensor, int]]):
         """Draw a window of video `index // clips_per_video`."""
         spec, video = self._spec, self._videos[index]
         length = spec.frames + int(self._pair)
-        frames, flow = _load(video, spec, self._cache)
+        frames, flow = self._shelf.load(video)
         start = int(torch.randint(max(0, len(frames) - length) + 1, ()))
         pictures = _window(frames, start, length) if "rgb" in spec.streams else None
         # One more: the clip may be run backwards.
@@ -97,7 +97,7 @@ class ValClips(Dataset[tuple[Tensor, int]]):
         """Take one window of each video."""
         self._videos = list(videos)
         self._spec = spec
-        self._cache = cache
+        self._shelf = Shelf(larger(spec), cache)
 
     def __len__(self) -> int:
         """Return the number of videos."""
@@ -106,18 +106,13 @@ class ValClips(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return the middle window of a video: ((C, T, H, W) float32, label)."""
         spec, video = self._spec, self._videos[index]
-        frames, flow = _load(video, spec, self._cache)
+        frames, flow = self._shelf.load(video)
         start = max(0, len(frames) - spec.frames) // 2
         window = [resize(frame, spec.height, spec.width) for frame in _window(frames, start, spec.frames)]
         fields = None
         if flow is not None:
             fields = [_resize_flow(field, spec) for field in _moving_window(flow, start, spec.frames)]
         return torch.from_numpy(to_tensor(window, spec, fields)[0]), video.label
-
-
-def _load(video: Video, spec: InputSpec, cache: Path) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
-    kept = larger(spec)
-    return load_frames(video, kept, cache), load_flow(video, kept, cache) if spec.flow else None
 
 
 def _window(frames: NDArray[Value], start: int, length: int) -> NDArray[Value]:

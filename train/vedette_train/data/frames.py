@@ -30,6 +30,7 @@ from vedette_train.data.folder import Video, stamp
 from vedette_train.data.parallel import each, each_on_ray, processes
 
 __all__ = [
+    "Shelf",
     "Unreadable",
     "cache_directory",
     "kept_files",
@@ -151,7 +152,7 @@ def load_frames(video: Video, spec: InputSpec, cache: Path) -> NDArray[np.uint8]
     Raises:
         DataError: when they were not prepared, or the video changed since.
     """
-    return np.asanyarray(_load(video, spec, cache, 0), dtype=np.uint8)
+    return np.asanyarray(_open(video, _places(video, spec, cache)[0]), dtype=np.uint8)
 
 
 def load_flow(video: Video, spec: InputSpec, cache: Path) -> NDArray[np.float16]:
@@ -160,7 +161,7 @@ def load_flow(video: Video, spec: InputSpec, cache: Path) -> NDArray[np.float16]
     Raises:
         DataError: when it was not prepared, or the video changed since.
     """
-    return np.asanyarray(_load(video, spec, cache, 1), dtype=np.float16)
+    return np.asanyarray(_open(video, _places(video, spec, cache)[1]), dtype=np.float16)
 
 
 def kept_files(video: Video, spec: InputSpec, cache: Path) -> list[Path]:
@@ -184,12 +185,41 @@ def kept_files(video: Video, spec: InputSpec, cache: Path) -> list[Path]:
     return [cache / f"{name}.npy" for name in names]
 
 
-def _load(video: Video, spec: InputSpec, cache: Path, which: int) -> NDArray[np.generic]:
+class Shelf:
+    """The kept frames of a dataset; where those of a video lie is looked up once."""
+
+    def __init__(self, spec: InputSpec, cache: Path) -> None:
+        """Read what was kept of `spec` in `cache`."""
+        self._spec = spec
+        self._cache = cache
+        self._places: dict[Path, list[Path]] = {}
+
+    def load(self, video: Video) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
+        """Return the frames of a video and, where the spec has flow, their flow, both memory-mapped.
+
+        Raises:
+            DataError: when they were not prepared.
+        """
+        if video.path not in self._places:
+            self._places[video.path] = _places(video, self._spec, self._cache)
+        places = self._places[video.path]
+        frames = np.asanyarray(_open(video, places[0]), dtype=np.uint8)
+        flow = np.asanyarray(_open(video, places[1]), dtype=np.float16) if self._spec.flow else None
+        return frames, flow
+
+
+def _places(video: Video, spec: InputSpec, cache: Path) -> list[Path]:
     try:
-        path = kept_files(video, spec, cache)[which]
+        return kept_files(video, spec, cache)
+    except OSError as error:
+        raise DataError(f"{video.path}: its decoded frames are gone from {cache} ({error})") from error
+
+
+def _open(video: Video, path: Path) -> NDArray[np.generic]:
+    try:
         array: NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{video.path}: its decoded frames are gone from {cache} ({error})") from error
+        raise DataError(f"{video.path}: its decoded frames are gone from {path.parent} ({error})") from error
     return array
 
 

@@ -58,7 +58,7 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int
         yield from pool.map(function, items)
     except BrokenProcessPool as error:
         raise DataError(
-            "a process that prepared data died: memory ran out (go on with fewer --workers; what was finished "
+            "a process that prepared data died: memory ran out (go on with fewer --workers; what is finished "
             "is kept), or the calling script lacks  if __name__ == '__main__':"
         ) from error
     finally:
