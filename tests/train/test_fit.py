@@ -180,7 +180,7 @@ def test_without_a_validation_part_the_last_epoch_is_kept_and_judged_on_the_test
     assert same(resumed.network().state_dict(), run.network().state_dict())
 
 
-def test_a_run_that_does_not_improve_stops_early(data, cache, tmp_path):
+def test_a_run_that_does_not_improve_stops_early(data, cache, tmp_path, capsys):
     # At such a rate with frozen statistics nothing changes at all.
     recipe = tiny_recipe(
         train__epochs=9, train__patience=2, train__lr=1e-30, init__freeze_batchnorm=True, train__keep="last"
@@ -189,6 +189,7 @@ def test_a_run_that_does_not_improve_stops_early(data, cache, tmp_path):
     losses = read_history(tmp_path / "run")["val_loss"]
     assert len(losses) == 3
     assert len(set(losses)) == 1
+    assert "stopped early: val_loss is without gain for 2 epochs" in capsys.readouterr().err
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(data, cache, tmp_path):
