@@ -44,9 +44,11 @@ def recipe_file(tmp_path):
     [
         (["fit"], "vedette-train fit demo --data out/data --out runs/demo"),
         (["crossval"], "vedette-train crossval actions --data"),
+        (["sweep"], "vedette-train sweep demo --data out/data --space space.yaml --trials 20"),
         (["evaluate"], "vedette-train evaluate runs/demo"),
         (["compare"], "vedette-train compare runs/baseline runs/proposed"),
         (["summary"], "vedette-train summary runs --by auc"),
+        (["ablate"], "vedette-train ablate dual-stream --data"),
         (["data", "synth"], "vedette-train data synth --out out/data --clips 30"),
     ],
 )
@@ -83,6 +85,7 @@ def test_the_packaged_recipes_are_listed_with_what_they_are(command):
         (["crossval", "demo", "--data", "nowhere"], 1, "nowhere: no such folder"),
         (["evaluate", "nowhere"], 1, "nowhere is not a run: it has no run.json"),
         (["compare", "nowhere", "elsewhere"], 1, "nowhere/predictions.csv: not a table of predictions"),
+        (["ablate", "demo", "--data", "."], 2, "sees rgb: an ablation needs data.input.streams: rgb+flow"),
         (["summary", "nowhere"], 1, "nowhere: no such folder"),
         (["summary", ".", "--by", "luck"], 2, "--by luck: expected one of accuracy, "),
     ],
@@ -149,13 +152,18 @@ def test_cross_validation_ends_with_the_figures_of_all_folds(command, recipe_fil
     assert sorted(path.name for path in folds) == ["fold-0", "fold-1"]
 
 
-def test_two_runs_are_compared_in_a_table_and_in_words(command, own_run, run_directory, tmp_path):
+def test_two_runs_are_compared_in_a_table_and_in_words(command, own_run, run_directory, data, tmp_path):
     code, printed = command("compare", own_run, run_directory, "--out", "compared.json")
     assert code == 0
     assert "2 videos of 1 groups that both judged (0 and 0 that only one did)" in printed
-    assert f"No evidence that {own_run.name} and {run_directory.name} differ" in printed
+    assert f"No evidence that {own_run.name} and {run_directory.name} differ in accuracy" in printed
     content = json.loads((tmp_path / "compared.json").read_text())
-    assert (content["mcnemar"]["p"], content["better"]) == (1.0, 0)
+    assert (content["mcnemar"]["p"], content["better"], content["costs"]) == (1.0, 0, {})
+    code, printed = command("compare", own_run, run_directory, "--data", data, "--out", "compared.json")
+    assert code == 0
+    assert "GMACs" in printed
+    costs = json.loads((tmp_path / "compared.json").read_text())["costs"]
+    assert all(cost["network_ms"] > 0 == cost["flow_ms"] for cost in costs.values())
     path = own_run / "predictions.csv"
     path.write_text(path.read_text().replace("left", "up"))
     code, printed = command("compare", own_run, run_directory)
@@ -202,3 +210,38 @@ def test_the_door_is_a_console_script(tmp_path):
     assert done.stderr.startswith("vedette-train: error: no recipe 'dmeo'")
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_debug_trains_one_epoch_of_few_batches_and_shows_the_augmentation(command, data, tmp_path):
+    path = tmp_path / "long.yaml"
+    prune = {"warmup": 3, "epochs": 3}
+    path.write_text(
+        tiny_recipe(train__epochs=9, train__batch_size=1, train__workers=2, train__prune=prune).to_yaml()
+    )
+    code, printed = command("fit", path, "--data", data, "--debug")
+    assert code == 0, printed
+    run = tmp_path / "runs" / "tiny-debug"
+    assert read_history(run)["epoch"] == [1.0]
+    trained = yaml.safe_load((run / "recipe.yaml").read_text())["train"]
+    assert (trained["workers"], trained["limit_batches"], trained["prune"]) == (0, 0.05, None)
+    kinds = {path.stem.rpartition("_")[2] for path in (run / "debug_output").glob("vid_*.mp4")}
+    assert kinds == {"orig", "aug"}
+
+
+def test_a_sweep_leaves_a_recipe_that_can_be_trained(command, recipe_file, data, tmp_path):
+    (tmp_path / "space.yaml").write_text("parameters:\n  train.lr: {type: float, low: 1e-3, high: 1e-2}\n")
+    arguments = ("sweep", recipe_file, "--data", data, "--space", "space.yaml", "--trials", 2)
+    code, printed = command(*arguments, "--set", "train.batch_size=2", "--study", "lr")
+    assert code == 0, printed
+    assert "best of 2 trials: val_loss" in printed
+    best = tmp_path / "runs" / "tiny-sweep" / "best.yaml"
+    assert yaml.safe_load(best.read_text())["train"]["batch_size"] == 2
+    assert command("fit", best, "--data", data, "--out", "run")[0] == 0
+
+
+def test_a_sweep_with_a_wrong_space_is_one_sentence(command, recipe_file, data, tmp_path):
+    (tmp_path / "space.yaml").write_text("parameters:\n  train.lrr: {type: float, low: 1, high: 2}\n")
+    code, printed = command("sweep", recipe_file, "--data", data, "--space", "space.yaml")
+    assert code == 2
+    assert "train.lrr: unknown key, did you mean 'lr" in printed
+    assert printed.count("\n") == 1

@@ -60,7 +60,7 @@ def test_videos_without_names_are_refused_instead_of_being_paired_each_with_each
     named = compare(*(judged(right) for right in outcome(296, 32, 28, 44)), LABELS)
     assert named.mcnemar.n == 400
     assert named.mcnemar.p == pytest.approx(0.70, abs=0.005)
-    assert named.sentence("A", "B").startswith("No evidence that A and B differ: accuracy 0.820 and 0.810")
+    assert named.sentence("A", "B").startswith("No evidence that A and B differ in accuracy: 0.820 and 0.810")
 
 
 def test_only_what_both_judged_is_paired_whatever_the_order():
@@ -104,6 +104,15 @@ def test_a_difference_that_rests_on_one_group_is_no_evidence():
     assert found.mcnemar.p < 0.01
     assert found.better == 0
     assert "rests on few groups" in found.sentence("A", "B")
+
+
+def test_networks_that_err_alike_in_number_but_not_in_kind_are_told_apart():
+    always, never = judged([True, False] * 20), judged([False, True] * 20)
+    found = compare(always, never, LABELS, "Fight")
+    assert (found.differences["accuracy"].value, found.better) == (0, 0)
+    sentence = found.sentence("A", "B")
+    assert sentence.startswith("No evidence that A and B differ in accuracy")
+    assert "Clear differences otherwise: f1 -0.667 [" in sentence
 
 
 def test_delong_is_calibrated_and_sees_a_difference():

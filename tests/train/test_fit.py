@@ -23,9 +23,10 @@ from train_helpers import (
 )
 
 from vedette_edge.errors import ConfigError, DataError, UsageError
+from vedette_train.checkpoints import LAST, read_checkpoint
 from vedette_train.data.parts import load_parts
 from vedette_train.data.split import PARTS
-from vedette_train.fit import fit
+from vedette_train.fit import fit, train
 from vedette_train.history import read_history
 from vedette_train.models.mobilenet_v2_3d import MobileNetV2_3d
 from vedette_train.runs import open_run
@@ -179,7 +180,7 @@ def test_without_a_validation_part_the_last_epoch_is_kept_and_judged_on_the_test
     assert same(resumed.network().state_dict(), run.network().state_dict())
 
 
-def test_a_run_that_does_not_improve_stops_early(data, cache, tmp_path):
+def test_a_run_that_does_not_improve_stops_early(data, cache, tmp_path, capsys):
     # At such a rate with frozen statistics nothing changes at all.
     recipe = tiny_recipe(
         train__epochs=9, train__patience=2, train__lr=1e-30, init__freeze_batchnorm=True, train__keep="last"
@@ -188,6 +189,7 @@ def test_a_run_that_does_not_improve_stops_early(data, cache, tmp_path):
     losses = read_history(tmp_path / "run")["val_loss"]
     assert len(losses) == 3
     assert len(set(losses)) == 1
+    assert "stopped early: val_loss is without gain for 2 epochs" in capsys.readouterr().err
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(data, cache, tmp_path):
@@ -246,3 +248,42 @@ def test_weights_that_do_not_fit_end_before_training(data, cache, tmp_path):
 
 def test_the_helpers_write_what_the_recipe_samples():
     assert recipe_values()["data"]["input"]["fps"] == FPS
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(run_directory, data, cache, tmp_path):
+    weights = []
+    for seed in (3, 4):
+        # The run that all tests share has seed 3; its division is given, so that only chance differs.
+        recipe = tiny_recipe(seed=seed, data__split_file=str(run_directory / "split.csv"))
+        train(recipe, data, tmp_path / str(seed), cache=cache)
+        weights.append((tmp_path / str(seed) / "model.pt").read_bytes())
+    assert weights[0] == (run_directory / "model.pt").read_bytes()
+    assert weights[1] != weights[0]
+
+
+def test_only_a_share_of_the_batches_is_trained_but_never_none(data, cache, tmp_path):
+    for share, batches in ((0.05, 1), (0.5, 2), (1.0, 4)):
+        recipe = tiny_recipe(train__batch_size=1, train__epochs=1, train__limit_batches=share)
+        train(recipe, data, tmp_path / str(share), cache=cache)
+        assert read_checkpoint(tmp_path / str(share) / LAST)["global_step"] == batches
+
+
+def test_a_clip_and_its_shifted_twin_are_taught_to_agree(data, cache, tmp_path):
+    losses = []
+    for weight in (1e-6, 50.0):
+        recipe = tiny_recipe(train__consistency=weight, train__epochs=1, model__dropout=0.5)
+        train(recipe, data, tmp_path / str(weight), cache=cache)
+        losses += read_history(tmp_path / str(weight))["train_loss"]
+    assert losses[0] < losses[1]
+
+
+@pytest.mark.parametrize("precision", ["16-mixed", "bf16-mixed"])
+def test_mixed_precision_on_a_processor_is_bfloat16_and_said(precision, data, cache, tmp_path, capsys):
+    recipe = tiny_recipe(train__precision=precision, train__epochs=1)
+    train(recipe, data, tmp_path / "run", cache=cache)
+    assert ("training in bf16-mixed" in capsys.readouterr().err) is (precision == "16-mixed")
+    exact = tiny_recipe(train__epochs=1)
+    train(exact, data, tmp_path / "exact", cache=cache)
+    (mixed,), (full,) = (read_history(tmp_path / name)["train_loss"] for name in ("run", "exact"))
+    assert mixed == pytest.approx(full, rel=0.05)
+    assert mixed != full

@@ -12,6 +12,8 @@ from train_helpers import tiny_recipe
 from vedette_edge.errors import ConfigError
 from vedette_train.fit import train
 from vedette_train.history import read_history
+from vedette_train.models import create_model
+from vedette_train.models.dual_stream_layers import Cbam3d
 from vedette_train.prune import (
     check_ramp,
     first_complete_epoch,
@@ -88,6 +90,16 @@ def test_attention_keeps_all_its_channels():
 
     network = nn.Sequential(nn.Conv3d(3, 4, 1), Attention(), nn.Conv2d(3, 4, 1))
     assert list(prunable(network)) == ["0"]
+
+
+def test_the_dual_stream_network_is_pruned_but_for_its_attention():
+    network = create_model("ds3d_fgattnet", num_classes=2)
+    found = set(prunable(network))
+    left = {name for name, module in network.named_modules() if isinstance(module, nn.Conv3d)} - found
+    assert len(found) > 20
+    assert left
+    attention = [name for name, module in network.named_modules() if isinstance(module, Cbam3d)]
+    assert all(any(name.startswith(f"{one}.") for one in attention) for name in left)
 
 
 @pytest.mark.parametrize(

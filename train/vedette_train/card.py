@@ -69,7 +69,7 @@ def _what(run: Run) -> str:
             f"- input: {spec.frames} frames of {spec.width} x {spec.height} pixels at {spec.fps:g} a second "
             f"({spec.seconds:.2g} s), {spec.streams}, {spec.crop}",
             f"- classes: {', '.join(run.info.labels)}; raising no alarm: {background}",
-            f"- weights: after the {recipe.train.keep} epoch",
+            f"- weights: of the {recipe.train.keep} epoch",
         )
     )
 

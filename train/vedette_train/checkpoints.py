@@ -20,6 +20,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from vedette_edge.errors import DataError
 from vedette_edge.files import write_atomically
+from vedette_train.console import log
 from vedette_train.prune import first_complete_epoch
 from vedette_train.recipe import TrainSettings
 from vedette_train.schedule import mode_of
@@ -157,5 +158,10 @@ class _Patience(EarlyStopping):
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.current_epoch >= self._first:
-            super().on_train_epoch_end(trainer, pl_module)
+        if trainer.current_epoch < self._first:
+            return
+        super().on_train_epoch_end(trainer, pl_module)
+        if trainer.should_stop:
+            figure = float(trainer.callback_metrics[self.monitor])
+            reason = f"without gain for {self.wait_count} epochs" if math.isfinite(figure) else f"{figure}"
+            log(f"stopped early: {self.monitor} is {reason}")

@@ -97,19 +97,28 @@ class Comparison:
         """
         test, found = self.mcnemar, self.differences["accuracy"]
         figures = (
-            f"accuracy {found.first:.3f} and {found.second:.3f} on the same {test.n} videos of {self.groups} "
+            f"{found.first:.3f} and {found.second:.3f} on the same {test.n} videos of {self.groups} "
             f"groups, difference {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]; {test.b} videos "
             f"only {first} got right, {test.c} only {second}, p = {test.p:.2g}"
         )
         if self.better:
             names = (first, second) if self.better == 1 else (second, first)
-            return f"{names[0]} is right more often than {names[1]}: {figures}."
+            return f"{names[0]} is right more often than {names[1]}: {figures}.{self._others()}"
         if test.p < _LEVEL:
             return (
-                f"No evidence that holds that {first} and {second} differ: video by video they seem to, but "
-                f"it rests on few groups: {figures}."
+                f"No evidence that {first} and {second} differ in accuracy: video by video they seem to, but "
+                f"that rests on few groups: {figures}.{self._others()}"
             )
-        return f"No evidence that {first} and {second} differ: {figures}."
+        return f"No evidence that {first} and {second} differ in accuracy: {figures}.{self._others()}"
+
+    def _others(self) -> str:
+        """Name the other figures whose interval does not hold 0."""
+        clear = [
+            f"{name.replace('_', ' ')} {one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+            for name, one in self.differences.items()
+            if name != "accuracy" and not one.low <= 0 <= one.high
+        ]
+        return f" Clear differences otherwise: {', '.join(clear)}." if clear else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""

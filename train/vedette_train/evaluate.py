@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import nn
 
@@ -89,7 +90,12 @@ def window_probabilities(network: nn.Module, path: Path, spec: InputSpec, decisi
         VideoError: when the video cannot be read.
     """
     logits = window_logits(network, path, spec, decision.hop)
-    return np.asarray(softmax(logits / decision.temperature, axis=1), dtype=np.float32)
+    return _probabilities(logits, decision.temperature).astype(np.float32)
+
+
+def _probabilities(logits: FloatArray, temperature: float) -> NDArray[np.float64]:
+    # In double precision: a network that is unsure differs in digits that single precision has not.
+    return np.asarray(softmax(logits.astype(np.float64) / temperature, axis=1))
 
 
 def dataset_root(run: Run, data: Path | None) -> Path:
@@ -135,10 +141,8 @@ def judge_part(
 
 def predictions_of(run: Run, judged: list[WindowLogits]) -> list[Prediction]:
     """Return the prediction of each video, at the temperature of the run's decision."""
-    temperature = run.decision.temperature
-    return [
-        predict(item.sample, softmax(item.logits / temperature, axis=1), run.info.labels) for item in judged
-    ]
+    labels, temperature = run.info.labels, run.decision.temperature
+    return [predict(item.sample, _probabilities(item.logits, temperature), labels) for item in judged]
 
 
 def evaluate_run(

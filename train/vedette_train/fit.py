@@ -11,7 +11,6 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
@@ -21,21 +20,20 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from vedette_edge.errors import UsageError
 from vedette_train.checkpoints import BEST, LAST, WholeFiles, checkpoint_callbacks, read_checkpoint
 from vedette_train.classifier import ClipClassifier
 from vedette_train.console import log, progress
-from vedette_train.data.augment import clip_augmentation
-from vedette_train.data.clips import TrainClips, ValClips
 from vedette_train.data.folder import Video, fingerprint
 from vedette_train.data.frames import cache_directory
 from vedette_train.data.parts import Parts, load_parts
 from vedette_train.distributed import end_helpers, is_first, process_layout, silence_helpers
+from vedette_train.explain.preview import write_debug_videos
 from vedette_train.history import EpochReport, read_history
+from vedette_train.loaders import Loaders, draws, make_loaders
 from vedette_train.memory import keep_freed_memory
-from vedette_train.order import BatchSeeds, EpochOrder, SeededItems, ValidationBatches
+from vedette_train.order import BatchSeeds
 from vedette_train.plots import plot_curves
 from vedette_train.probe import probe
 from vedette_train.prune import Pruning, check_ramp, zero_channels
@@ -56,10 +54,6 @@ from vedette_train.start import starting_network
 from vedette_train.trackers import WandbTarget, attach_to_wandb, loggers
 
 __all__ = ["fit", "train"]
-
-Loader = DataLoader[Any]
-
-_PROBE_BATCH = 4
 
 # Warnings of Lightning and PyTorch that the user has nothing to do about.
 _NOT_FOR_THE_USER = (
@@ -82,6 +76,7 @@ def fit(
     cache: Path | None = None,
     devices: int = 1,
     wandb: WandbTarget | None = None,
+    debug: bool = False,
 ) -> Run:
     """Train a recipe and measure what it learnt.
 
@@ -93,6 +88,7 @@ def fit(
         cache: folder for decoded frames; by default the user's cache.
         devices: processes (GPUs) on this machine that train together; torchrun says so by itself.
         wandb: report to Weights & Biases, too.
+        debug: write clips before and after augmentation into `debug_output`.
 
     Returns:
         The finished run, its report written.
@@ -103,7 +99,7 @@ def fit(
         DataError: when the dataset cannot be used or is not the resumed run's, the loss is not finite, or
             the disk is full.
     """
-    found = train(recipe, data, out, resume=resume, cache=cache, devices=devices, wandb=wandb)
+    found = train(recipe, data, out, resume=resume, cache=cache, devices=devices, wandb=wandb, debug=debug)
     with progress("calibrate") as on_progress:
         run = calibrate_run(open_run(out), data, on_progress)
     with progress("evaluate") as on_progress:
@@ -122,6 +118,7 @@ def train(
     cache: Path | None = None,
     devices: int = 1,
     wandb: WandbTarget | None = None,
+    debug: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> list[Logger]:
     """Train a recipe, write weights and curves, and measure nothing but the validation part.
@@ -136,6 +133,7 @@ def train(
         cache: see `fit`.
         devices: see `fit`.
         wandb: see `fit`.
+        debug: see `fit`.
         callbacks: more that watch the loop.
 
     Returns:
@@ -147,7 +145,8 @@ def train(
     keep_freed_memory()
     silence_helpers()
     # Its notes on hardware and products of its own; what matters of them we say ourselves.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     check_ramp(recipe.train)
     if is_first():
         check_out(recipe, out, resume=resume)
@@ -159,48 +158,30 @@ def train(
         if resume:
             refuse_other_data(info, out)
         save_start(out, recipe, info)
-    checkpoint = _checkpoint(out) if resume and recipe.train.epochs else None
-    classifier = _classifier(recipe, parts)
-    if recipe.init.probe and not checkpoint:
-        _fit_last_layer(recipe, parts, cache, classifier.network)
-    found = loggers(out, recipe, wandb) if recipe.train.epochs else []
-    if recipe.train.epochs:
-        _train_epochs(recipe, parts, out, cache, classifier, checkpoint, found, devices, callbacks)
-        plot_curves(read_history(out), out / "curves.png")
-    network = _kept_network(recipe, out, classifier, measured=bool(parts.val))
-    save_weights(out, network)
-    if recipe.train.prune:
-        zero, channels = zero_channels(network)
-        log(f"pruned: {zero} of {channels} channels are zero ({zero / channels:.1%})")
-    return found
-
-
-def _train_epochs(
-    recipe: Recipe,
-    parts: Parts,
-    out: Path,
-    cache: Path,
-    classifier: ClipClassifier,
-    checkpoint: Path | None,
-    found: list[Logger],
-    devices: int,
-    callbacks: Sequence[Callback],
-) -> None:
-    """Run the loop; every process but the first ends in here."""
+    if debug and is_first():
+        write_debug_videos(recipe, parts.train, cache, out / "debug_output")
+    found = loggers(out, recipe, wandb)
+    watching = [
+        *([Pruning(recipe.train.prune)] if recipe.train.prune else []),
+        EpochReport(out),
+        *checkpoint_callbacks(out, recipe.train, measured=bool(parts.val)),
+        *callbacks,
+    ]
     with warnings.catch_warnings(), stop_on_sigterm():
         for message in _NOT_FOR_THE_USER:
             warnings.filterwarnings("ignore", message=message)
-        watching = [
-            *([Pruning(recipe.train.prune)] if recipe.train.prune else []),
-            EpochReport(out),
-            *checkpoint_callbacks(out, recipe.train, measured=bool(parts.val)),
-            *callbacks,
-        ]
         trainer = _trainer(recipe, found, watching, devices)
-        training, validation, order = _loaders(recipe, parts, cache, trainer)
-        trainer.callbacks.insert(0, BatchSeeds(recipe.seed, order))  # type: ignore[attr-defined]
-        _run_loop(trainer, classifier, training, validation, checkpoint)
+        loaders = make_loaders(recipe, parts, cache, world=trainer.world_size, rank=trainer.global_rank)
+        classifier = _classifier(recipe, parts)
+        trainer.callbacks.append(BatchSeeds(recipe.seed, loaders.order))  # type: ignore[attr-defined]
+        checkpoint = _checkpoint(out) if resume else None
+        if recipe.init.probe and checkpoint is None:
+            _probe(recipe, parts, cache, classifier.network)
+        if recipe.train.epochs:
+            _run_loop(trainer, classifier, loaders, checkpoint)
     end_helpers()
+    _save(recipe, out, classifier, measured=bool(parts.val))
+    return found
 
 
 def _info(parts: Parts, data: Path) -> RunInfo:
@@ -243,62 +224,12 @@ def _class_weights(videos: Sequence[Video], labels: int) -> Tensor:
     return torch.where(counts > 0, weights, 1.0)
 
 
-def _training_clips(recipe: Recipe, parts: Parts, cache: Path, *, pair: bool = False) -> TrainClips:
-    spec = recipe.data.input
-    return TrainClips(
-        parts.train,
-        spec,
-        cache,
-        clip_augmentation(spec, recipe.augment),
-        clips_per_video=recipe.data.clips_per_video,
-        pair=pair,
-    )
-
-
-def _fit_last_layer(recipe: Recipe, parts: Parts, cache: Path, network: nn.Module) -> None:
-    clips = _training_clips(recipe, parts, cache)
-    keys = [(draw, item) for draw in range(recipe.init.probe) for item in range(len(clips))]
-    loader: Loader = DataLoader(
-        SeededItems(clips, recipe.seed), _PROBE_BATCH, sampler=keys, num_workers=recipe.train.workers
-    )
+def _probe(recipe: Recipe, parts: Parts, cache: Path, network: nn.Module) -> None:
     groups = [video.group or video.name for video in parts.train for _ in range(recipe.data.clips_per_video)]
+    batches = draws(recipe, parts, cache, recipe.init.probe)
     with progress("fit the last layer") as on_progress:
-        found = probe(network, loader, groups, balance=recipe.train.balance, on_progress=on_progress)
-    log(f"last layer fitted on {len(keys)} draws of frozen features, penalty C = {found.strength:.0e}")
-
-
-def _loaders(
-    recipe: Recipe, parts: Parts, cache: Path, trainer: L.Trainer
-) -> tuple[Loader, Loader | None, EpochOrder]:
-    """Return what loads this process's share of the clips, and the order of the training's."""
-    settings, spec = recipe.train, recipe.data.input
-    shares = {"world": trainer.world_size, "rank": trainer.global_rank}
-    clips = _training_clips(recipe, parts, cache, pair=settings.consistency > 0)
-    common: dict[str, Any] = {
-        "num_workers": settings.workers,
-        "persistent_workers": settings.workers > 0,
-        "pin_memory": torch.cuda.is_available(),
-    }
-    order = EpochOrder(len(clips), recipe.seed, **shares)
-    training: Loader = DataLoader(
-        SeededItems(clips, recipe.seed),
-        settings.batch_size,
-        sampler=order,
-        # Batch norm cannot learn from a last batch of one clip.
-        drop_last=len(order) > settings.batch_size,
-        **common,
-    )
-    if settings.limit_batches < 1:
-        trainer.limit_train_batches = math.ceil(settings.limit_batches * len(training))
-    if not parts.val:
-        return training, None, order
-    if len(parts.val) < trainer.world_size:
-        raise UsageError(
-            f"{len(parts.val)} validation videos cannot be shared by {trainer.world_size} processes; "
-            "start fewer"
-        )
-    batches = ValidationBatches(len(parts.val), settings.batch_size, **shares)
-    return training, DataLoader(ValClips(parts.val, spec, cache), batch_sampler=batches, **common), order
+        found = probe(network, batches, groups, balance=recipe.train.balance, on_progress=on_progress)
+    log(f"last layer fitted on frozen features of {len(groups)} clips, penalty C = {found.strength:.0e}")
 
 
 def _trainer(recipe: Recipe, found: list[Logger], watching: list[Callback], devices: int) -> L.Trainer:
@@ -322,6 +253,8 @@ def _trainer(recipe: Recipe, found: list[Logger], watching: list[Callback], devi
         )
     except (MisconfigurationException, ValueError) as error:
         raise UsageError(f"cannot train on {devices} devices here: {error}") from error
+    # Comes with `deterministic`, costs a seventh of a step, and serves only what reads memory unwritten.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     log(f"training on {_device_name(trainer)}")
     return trainer
 
@@ -343,25 +276,33 @@ def _checkpoint(out: Path) -> Path | None:
 
 
 def _run_loop(
-    trainer: L.Trainer,
-    classifier: ClipClassifier,
-    training: Loader,
-    validation: Loader | None,
-    checkpoint: Path | None,
+    trainer: L.Trainer, classifier: ClipClassifier, loaders: Loaders, checkpoint: Path | None
 ) -> None:
-    if trainer.precision_plugin.precision != classifier.settings.precision.replace("32", "32-true"):
+    settings = classifier.settings
+    if trainer.precision_plugin.precision != settings.precision.replace("32", "32-true"):
         log("this device has no 16-bit floats with a loss scaler: training in bf16-mixed", style="yellow")
+    if settings.limit_batches < 1:
+        trainer.limit_train_batches = math.ceil(settings.limit_batches * len(loaders.training))
     try:
-        trainer.fit(classifier, training, validation, ckpt_path=str(checkpoint) if checkpoint else None)
+        trainer.fit(
+            classifier,
+            loaders.training,
+            loaders.validation,
+            ckpt_path=str(checkpoint) if checkpoint else None,
+        )
     except SystemExit as error:
         if error.code == 1:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from error
         raise
 
 
-def _kept_network(recipe: Recipe, out: Path, classifier: ClipClassifier, *, measured: bool) -> nn.Module:
-    """Return the network as the recipe wants it kept: after the last epoch, or after the best."""
+def _save(recipe: Recipe, out: Path, classifier: ClipClassifier, *, measured: bool) -> None:
+    """Write the weights as the recipe wants them kept, after the last epoch or after the best, and curves."""
     if recipe.train.keep == "best" and measured and recipe.train.epochs:
-        # Not Lightning's `best_model_path`, which names the old place after the run was moved.
         classifier.load_state_dict(read_checkpoint(out / BEST)["state_dict"])
-    return classifier.network
+    save_weights(out, classifier.network)
+    if recipe.train.prune:
+        zero, channels = zero_channels(classifier.network)
+        log(f"pruned: {zero} of {channels} channels are zero ({zero / channels:.1%})")
+    if recipe.train.epochs:
+        plot_curves(read_history(out), out / "curves.png")

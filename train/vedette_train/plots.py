@@ -18,7 +18,15 @@ from vedette_edge.files import write_atomically
 from vedette_train.calibration import Bins
 from vedette_train.metrics import Interval, Scored, roc_curves
 
-__all__ = ["plot_bars", "plot_confusion", "plot_curves", "plot_reliability", "plot_roc"]
+__all__ = [
+    "plot_bars",
+    "plot_confusion",
+    "plot_curves",
+    "plot_importances",
+    "plot_reliability",
+    "plot_roc",
+    "plot_trials",
+]
 
 _PANELS = (("loss", "loss"), ("accuracy", "accuracy"), ("f1", "F1, mean over classes"))
 _RATES = np.linspace(0, 1, 101)
@@ -57,7 +65,7 @@ def plot_confusion(counts: NDArray[np.int64], labels: Sequence[str], title: str,
         path: the PNG.
     """
     size = 2.5 + 0.55 * len(labels)
-    figure = Figure(figsize=(2 * size + 1, size), layout="constrained")
+    figure = Figure(figsize=(1.8 * size + 1, size), layout="constrained")
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     for axes, (values, name) in zip(
         figure.subplots(1, 2), ((counts, "counts"), (shares, "shares of the true class")), strict=True
@@ -66,7 +74,7 @@ def plot_confusion(counts: NDArray[np.int64], labels: Sequence[str], title: str,
         for row, column in np.ndindex(counts.shape):
             if counts[row, column]:
                 colour = "white" if shares[row, column] > 0.5 else "black"
-                text = f"{values[row, column]:.2g}" if values is shares else str(counts[row, column])
+                text = f"{values[row, column]:.2f}" if values is shares else str(counts[row, column])
                 axes.text(column, row, text, ha="center", va="center", color=colour)
         ticks = range(len(labels))
         axes.set_xticks(ticks, labels, rotation=45, ha="right")
@@ -74,6 +82,46 @@ def plot_confusion(counts: NDArray[np.int64], labels: Sequence[str], title: str,
         axes.set(title=name, xlabel="predicted", ylabel="true")
     figure.suptitle(title)
     figure.colorbar(image, label="share of the true class", shrink=0.8)
+    _save(figure, path)
+
+
+def plot_trials(
+    numbers: Sequence[int], values: Sequence[float], name: str, path: Path, *, rising: bool
+) -> None:
+    """Draw what each trial of a sweep reached, and the best so far.
+
+    Args:
+        numbers: of the trials, at least one.
+        values: what they reached.
+        name: of the metric.
+        path: the PNG.
+        rising: whether more is better.
+    """
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    best = np.maximum.accumulate(values) if rising else np.minimum.accumulate(values)
+    axes.plot(numbers, values, "o", markersize=4, label="trial")
+    axes.step(numbers, best, where="post", label="best so far")
+    axes.set(xlabel="trial", ylabel=name)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, path)
+
+
+def plot_importances(importances: Mapping[str, float], name: str, path: Path) -> None:
+    """Draw how much of a metric's variance each parameter of a sweep explains.
+
+    Args:
+        importances: share, 0..1, by parameter.
+        name: of the metric.
+        path: the PNG.
+    """
+    figure = Figure(figsize=(7, 1.2 + 0.4 * len(importances)), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(list(importances)[::-1], list(importances.values())[::-1])
+    axes.set(xlabel=f"importance for {name}", xlim=(0, 1))
+    axes.grid(axis="x", alpha=0.3)
     _save(figure, path)
 
 

@@ -10,12 +10,13 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vedette_edge.errors import DataError
 from vedette_edge.files import write_atomically
-from vedette_edge.types import FloatArray
 from vedette_train.runs import Sample
 
 __all__ = ["Prediction", "predict", "read_predictions", "write_predictions"]
@@ -45,7 +46,7 @@ class Prediction:
         return max(self.probabilities)
 
 
-def predict(sample: Sample, windows: FloatArray, labels: Sequence[str]) -> Prediction:
+def predict(sample: Sample, windows: NDArray[np.floating[Any]], labels: Sequence[str]) -> Prediction:
     """Return a video's prediction: the mean of the probabilities of its windows.
 
     Args:
@@ -58,13 +59,13 @@ def predict(sample: Sample, windows: FloatArray, labels: Sequence[str]) -> Predi
 
 
 def write_predictions(path: Path, labels: Sequence[str], predictions: Sequence[Prediction]) -> None:
-    """Write predictions.csv; probabilities keep seven digits."""
+    """Write predictions.csv; probabilities as they are, so that figures can be made again."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*_COLUMNS, *(f"{_PREFIX}{label}" for label in labels)))
     for p in predictions:
         right = int(p.label == p.sample.label)
-        shares = (f"{value:.7g}" for value in p.probabilities)
+        shares = (repr(value) for value in p.probabilities)
         writer.writerow((p.sample.name, p.sample.label, p.sample.group, p.label, right, *shares))
     write_atomically(path, text.getvalue().encode())
 

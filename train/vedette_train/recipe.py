@@ -91,6 +91,9 @@ class DataSettings(Section):
     )
     clips_per_video: int = Field(1, ge=1, description="Windows drawn of each video an epoch.")
     max_unreadable: Fraction = 0.05
+    blind: Literal["rgb", "flow"] | None = Field(
+        None, description="For ablations: the network sees a blank in place of this stream."
+    )
     faithful: bool = Field(
         False, description="The published dual-stream data path, defects included, for comparison only."
     )
@@ -233,6 +236,10 @@ def recipe_from_dict(data: dict[str, Any], source: str) -> Recipe:
         raise ConfigError(
             f"{source}: data.val_share is 0, so no epoch can be chosen; set train.keep: last, without "
             "patience and without schedule: plateau"
+        )
+    if recipe.data.blind and recipe.data.input.streams != "rgb+flow":
+        raise ConfigError(
+            f"{source}: data.blind needs data.input.streams: rgb+flow, found {recipe.data.input.streams}"
         )
     if recipe.data.fold >= recipe.data.folds:
         raise ConfigError(f"{source}: data.fold is {recipe.data.fold}, with data.folds {recipe.data.folds}")

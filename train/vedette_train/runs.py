@@ -34,6 +34,7 @@ from vedette_edge.manifest import Decision
 from vedette_edge.validation import describe_errors
 from vedette_train.data.split import PARTS, PartName, groups_on_both_sides
 from vedette_train.models import create_for_input
+from vedette_train.models.blind import blind
 from vedette_train.recipe import Recipe, recipe_from_dict
 
 __all__ = [
@@ -193,9 +194,12 @@ def build_network(recipe: Recipe, num_classes: int) -> nn.Module:
     """
     settings = recipe.model
     try:
-        return create_for_input(settings.name, num_classes, recipe.data.input, **settings.arguments)
+        network = create_for_input(settings.name, num_classes, recipe.data.input, **settings.arguments)
     except ValueError as error:
         raise ConfigError(f"recipe '{recipe.name}', model: {error}") from error
+    if recipe.data.blind:
+        blind(network, recipe.data.blind)
+    return network
 
 
 def open_run(directory: Path) -> Run:

@@ -75,7 +75,7 @@ class RateFactor:
         self.schedule = settings.schedule
         self.steps = steps
         self.warm = warmup_steps(settings, steps)
-        self.fall_every = settings.step_epochs * max(1, steps // settings.epochs)
+        self.fall_every = settings.step_epochs * max(1, steps // max(1, settings.epochs))
         self.factor = settings.factor
 
     def __call__(self, step: int) -> float:

@@ -14,12 +14,12 @@ from vedette_edge.errors import ConfigError, MissingExtraError
 from vedette_edge.files import write_atomically
 from vedette_train.distributed import is_first
 from vedette_train.recipe import Recipe
-from vedette_train.runs import METRICS_FILE, MODEL_FILE, RECIPE_FILE
+from vedette_train.runs import CARD_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE
 
 __all__ = ["WandbTarget", "attach_to_wandb", "loggers"]
 
 _ID_FILE = "wandb-id.txt"
-_ATTACHED = (RECIPE_FILE, MODEL_FILE, METRICS_FILE, "history.csv", "MODEL_CARD.md")
+_ATTACHED = (RECIPE_FILE, MODEL_FILE, METRICS_FILE, "history.csv", CARD_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,13 @@ def _wandb(out: Path, recipe: Recipe, target: WandbTarget) -> WandbLogger:
         write_atomically(id_file, f"{secrets.token_hex(4)}\n".encode())
     identity = id_file.read_text(encoding="utf-8").strip() if id_file.is_file() else None
     logger = WandbLogger(
-        name=target.name or out.name, project=target.project, id=identity, save_dir=out, resume="allow"
+        name=target.name or out.name,
+        project=target.project,
+        id=identity,
+        save_dir=out,
+        resume="allow",
+        # Curves and files are wanted there, not what we print.
+        settings=wandb.Settings(quiet=True, console="off"),
     )
     logger.log_hyperparams(recipe.model_dump(mode="json"))
     try:

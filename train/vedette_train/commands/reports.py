@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from vedette_edge.errors import DataError, UsageError
 from vedette_edge.files import write_atomically
+from vedette_train.commands.options import DataOption, RecipeArgument, SetOption, load
 from vedette_train.console import console, log
 
 if TYPE_CHECKING:
@@ -26,6 +29,9 @@ def compare(
     first: Annotated[Path, typer.Argument(help="A run, or a cross-validation.")],
     second: Annotated[Path, typer.Argument(help="Another one on the same data.")],
     out: Annotated[Path | None, typer.Option(help="A JSON file to write the comparison into.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The dataset: measure on it what a clip costs each.")
+    ] = None,
 ) -> None:
     """Tell whether one run is better than another, on the videos that both were tested on."""
     from vedette_train.compare import compare as compare_predictions
@@ -43,9 +49,29 @@ def compare(
     sentence = found.sentence(*names)
     _print_comparison(found, names)
     console.print(sentence, markup=False)
+    costs = _costs((first, second), names, len(labels), data / of_first[0].sample.name) if data else {}
     if out:
         content = {"first": str(first), "second": str(second), "sentence": sentence, **found.to_dict()}
+        content["costs"] = costs
         write_atomically(out, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _costs(
+    runs: tuple[Path, Path], names: tuple[str, str], classes: int, video: Path
+) -> dict[str, dict[str, float]]:
+    from vedette_train.costs import machine, measure_costs
+    from vedette_train.runs import read_recipe
+
+    recipes = {name: read_recipe(run) for name, run in zip(names, runs, strict=True)}
+    found = measure_costs(recipes, classes, video)
+    table = Table(title=f"one clip  ({machine()})", title_justify="left")
+    for column in ("", "parameters", "GMACs", "network, ms", "flow, ms"):
+        table.add_column(column)
+    for name, cost in found.items():
+        times = (f"{value:.2f}" for value in (cost.gmacs, cost.network_ms, cost.flow_ms))
+        table.add_row(name, f"{cost.parameters:,}", *times)
+    console.print(table)
+    return {name: asdict(cost) for name, cost in found.items()}
 
 
 def _print_comparison(found: Comparison, names: tuple[str, str]) -> None:
@@ -100,3 +126,49 @@ def summary(
             )
     console.print(best_line(rows, by), markup=False)
     log(f"wrote summary.csv, summary.png and best_overall.txt into {runs}")
+
+
+@app.command(epilog="Example:  vedette-train ablate dual-stream --data ~/violence --out runs/ablation")
+def ablate(
+    recipe: RecipeArgument,
+    data: DataOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Default runs/<recipe>-ablation; started again, it goes on.")
+    ] = None,
+    set_: SetOption = None,
+) -> None:
+    """Tell whether the flow branch earns its cost: picture and flow, and either alone, cross-validated."""
+    loaded, root = load(recipe, data, set_)
+    from vedette_train.ablate import ablate as run_ablation
+    from vedette_train.ablate import verdict
+    from vedette_train.costs import machine
+
+    directory = out or Path("runs") / f"{loaded.name}-ablation"
+    found = run_ablation(loaded, root, directory)
+    table = Table(title=f"{directory}  ({machine()})", title_justify="left")
+    for column in (
+        "streams",
+        "how",
+        "accuracy",
+        "AUC",
+        "p",
+        "parameters",
+        "GMACs",
+        "network",
+        "flow, ms a clip",
+    ):
+        table.add_column(column)
+    for name, one in found.items():
+        table.add_row(
+            name,
+            one.how,
+            escape(str(one.accuracy)),
+            escape(str(one.auc)) if one.auc else "-",
+            f"{one.against_whole.mcnemar.p:.2g}" if one.against_whole else "",
+            f"{one.cost.parameters:,}",
+            f"{one.cost.gmacs:.2f}",
+            f"{one.cost.network_ms:.1f}",
+            f"{one.cost.flow_ms:.1f}",
+        )
+    console.print(table)
+    console.print(verdict(found), markup=False)

@@ -56,7 +56,7 @@ def fit(
 
     directory = out or Path("runs") / (f"{loaded.name}-debug" if debug else loaded.name)
     target = WandbTarget(wandb_project, wandb_name) if wandb else None
-    run = run_fit(loaded, root, directory, resume=resume, devices=devices, wandb=target)
+    run = run_fit(loaded, root, directory, resume=resume, devices=devices, wandb=target, debug=debug)
     print_metrics(run.directory)
 
 
@@ -107,4 +107,4 @@ def recipes() -> None:
     from vedette_train.recipe import load_recipe, packaged_recipes
 
     for name in packaged_recipes():
-        typer.echo(f"{name:<12} {load_recipe(name).description.strip()}")
+        typer.echo(f"{name:<20} {load_recipe(name).description.strip()}")

@@ -22,6 +22,8 @@ class Cbam3d(nn.Module):
     spatial one at mean and maximum over the channels, in this order.
     """
 
+    prunable = False
+
     def __init__(self, channels: int) -> None:
         """Weigh `channels` channels, at least 16."""
         super().__init__()
@@ -109,6 +111,8 @@ class _Concatenation(nn.Module):
 
 class _LearnedGate(nn.Module):
     """(1 - g) * rgb + g * flow, with g from a 1x1x1 convolution of both."""
+
+    prunable = False
 
     def __init__(self, channels: int) -> None:
         super().__init__()
