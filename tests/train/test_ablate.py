@@ -111,7 +111,7 @@ def outcome(better, p=0.5):
 @pytest.mark.parametrize(
     ("better", "beginning"),
     [
-        (0, "There is no evidence that the flow branch earns its cost: it takes 17.0 ms a clip (5.0 of"),
+        (0, "There is no evidence that the flow branch earns its cost beside the picture: it takes 17.0 ms"),
         (1, "The flow branch makes the network worse, and it takes 17.0 ms"),
         (2, "The flow branch makes the network better, and it takes 17.0 ms"),
     ],
@@ -119,9 +119,18 @@ def outcome(better, p=0.5):
 def test_the_verdict_weighs_the_gain_against_the_time(better, beginning):
     rgb = outcome(better)
     whole = replace(rgb, cost=Cost(2, 2.0, 12.0, 5.0), against_whole=None)
-    found = verdict({WHOLE: whole, "rgb": rgb, "flow": rgb})
+    found = verdict({WHOLE: whole, "rgb": rgb, "flow": outcome(0)})
     assert found.startswith(beginning)
-    assert "instead of 10.0 ms" in found
+    assert "(5.0 of them for the flow itself) instead of 10.0 ms" in found
+    assert "No evidence that flow and rgb+flow differ in accuracy" in found
+    assert "should go" not in found
+
+
+def test_flow_alone_may_be_better_than_both():
+    whole = replace(outcome(0), against_whole=None)
+    found = verdict({WHOLE: whole, "rgb": outcome(0), "flow": outcome(1)})
+    assert "flow is right more often than rgb+flow" in found
+    assert found.endswith("So it is the picture that should go, not the flow.")
 
 
 @pytest.mark.slow

@@ -139,18 +139,26 @@ def run_variants(
 
 def verdict(found: Mapping[str, Outcome]) -> str:
     """Say in plain words whether flow beside the picture is worth what it costs."""
-    whole, rgb = found[WHOLE], found["rgb"]
+    whole, rgb, flow = found[WHOLE], found["rgb"], found["flow"]
     assert rgb.against_whole is not None
+    assert flow.against_whole is not None
     price = (
         f"it takes {whole.cost.total_ms:.1f} ms a clip ({whole.cost.flow_ms:.1f} of them for the flow "
         f"itself) instead of {rgb.cost.total_ms:.1f} ms"
     )
-    figures = rgb.against_whole.sentence("rgb", WHOLE)
-    if rgb.against_whole.better == 2:
-        return f"The flow branch makes the network better, and {price}. {figures}"
-    if rgb.against_whole.better == 1:
-        return f"The flow branch makes the network worse, and {price}. {figures}"
-    return f"There is no evidence that the flow branch earns its cost: {price}. {figures}"
+    beginning = {
+        0: f"There is no evidence that the flow branch earns its cost beside the picture: {price}.",
+        1: f"The flow branch makes the network worse, and {price}.",
+        2: f"The flow branch makes the network better, and {price}.",
+    }
+    sentences = [
+        beginning[rgb.against_whole.better],
+        rgb.against_whole.sentence("rgb", WHOLE),
+        flow.against_whole.sentence("flow", WHOLE),
+    ]
+    if flow.against_whole.better == 1:
+        sentences.append("So it is the picture that should go, not the flow.")
+    return " ".join(sentences)
 
 
 def write_ablation(out: Path, found: Mapping[str, Outcome]) -> None:
