@@ -44,6 +44,13 @@ def test_training_mode_is_set_each_epoch_because_lightning_does_not():
     assert not any(module.training for module in network.modules() if isinstance(module, nn.BatchNorm3d))
 
 
+def test_every_kind_of_batch_norm_is_frozen():
+    network = nn.Sequential(*(kind(4) for kind in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)))
+    ClipClassifier(network, 2, TrainSettings(), freeze_batchnorm=True).train()
+    assert network.training
+    assert not any(layer.training for layer in network)
+
+
 @pytest.mark.parametrize("frozen", [False, True])
 def test_frozen_batch_norm_keeps_its_statistics(frozen):
     network = MobileNetV2_3d(2, width_mult=0.25)
