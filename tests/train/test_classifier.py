@@ -120,6 +120,16 @@ def test_layers_whose_parameters_are_frozen_keep_their_statistics():
     assert classifier.network.classifier.training
 
 
+def test_the_confusion_matrix_is_that_of_the_last_validation_alone():
+    classifier = quiet(ClipClassifier(Constant(1.0, 0.0), 2, TrainSettings()))
+    assert classifier.confusion is None
+    for _ in range(2):
+        for labels in ((0, 1, 1), (1,)):
+            classifier.validation_step(batch(*labels), 0)
+        classifier.on_validation_epoch_end()
+        assert classifier.confusion == [[1, 0], [3, 0]]
+
+
 def test_validation_measures_every_class_alike_and_never_raises():
     classifier = ClipClassifier(Constant(1.0, 0.0), 2, TrainSettings())
     logged = {}
