@@ -106,7 +106,9 @@ def test_published_weights_of_another_network_are_refused(tmp_path):
 
 def test_a_network_without_published_weights_names_those_that_have_some():
     recipe = tiny_recipe(model={"name": "simple_3d"}, init__weights="torchvision")
-    sentence = r"simple_3d has no published weights .*: mobilenet_v2_3d, pretrained_resnet, r3d_18; .* init\.run"
+    sentence = (
+        r"simple_3d has no published weights .*: mobilenet_v2_3d, pretrained_resnet, r3d_18; .* init\.run"
+    )
     with pytest.raises(ConfigError, match=sentence):
         starting_network(recipe, LABELS)
 

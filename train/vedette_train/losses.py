@@ -56,7 +56,7 @@ def symmetric_divergence(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _around_cells(values: Tensor, cells: Cells, rows: int, columns: int) -> Tensor:
-    """Return the mean of (N, H, W) in a window a stride wide around each cell's centre: (N, rows, columns)."""
+    """Return the mean of (N, H, W) a stride around each cell's centre, (N, rows, columns)."""
     stride = round(cells.stride)
     low = math.floor(cells.first - (stride + 1) / 2)
     window = math.ceil(cells.first + (stride + 1) / 2) - low
@@ -67,5 +67,6 @@ def _around_cells(values: Tensor, cells: Cells, rows: int, columns: int) -> Tens
     stacked = torch.stack([values, torch.ones_like(values)])
     # Pads where a window reaches beyond the picture, which counts for nothing, and cuts what no window sees.
     padded = F.pad(stacked, (-low, right, -low, below))
-    sums, pixels = F.avg_pool2d(padded, window, stride, divisor_override=1)
-    return sums / pixels.clamp(min=1.0)
+    sums, pixels = F.avg_pool2d(padded, window, stride, divisor_override=1).unbind()
+    mean: Tensor = sums / pixels.clamp(min=1.0)
+    return mean

@@ -3,8 +3,8 @@
 Adding one takes a module with a class built from keyword arguments, and one line in `MODELS`. The class takes
 `num_classes`, and may ask for `in_channels` and `frames`, which it is then told; without `in_channels` it
 takes `channels` of them, a class attribute, 3 by default. It has `forward` (clips to logits), and, to be
-exported, `forward_with_heatmap` and `heatmap_cells` (`HeatmapModel`). Where weights of it are published, it has
-`load_pretrained` (`Pretrainable`).
+exported, `forward_with_heatmap` and `heatmap_cells` (`HeatmapModel`). One that can begin with published
+weights has `load_pretrained` (`Pretrainable`).
 
 >>> model = create_model("mobilenet_v2_3d", num_classes=17, width_mult=1.0, mode="standard")
 >>> sum(parameter.numel() for parameter in model.parameters())
