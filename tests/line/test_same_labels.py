@@ -26,7 +26,7 @@ from vedette_train.recipe import Recipe, recipe_from_dict
 from vedette_train.runs import PREDICTIONS_FILE, Run
 
 ACTIONS = Path(__file__).parents[3] / "shared" / "data" / "actions"
-# Short ones of two classes, two sources each, so that a split by group has videos on both sides.
+# Short ones of two classes, two sources each, so that both parts have videos.
 CHOSEN = {
     "push_up": ("push-up_1.mp4", "push-up_2.mp4", "push-up_17.mp4", "push-up_20.mp4"),
     "pull_up": ("pull-up_6.mp4", "pull-up_7.mp4", "pull-up_23.mp4", "pull-up_24.mp4"),
@@ -129,6 +129,13 @@ def test_on_original_videos_the_agent_gives_the_labels_of_evaluate(tmp_path):
             (data / label / name).symlink_to(ACTIONS / label / name)
             rows.append(f"{label}/{name},{label},source-{number // 2}")
     (data / "groups.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    settings = {"data.input.height": 64, "data.input.width": 96, "data.input.frames": 8}
+    settings = {
+        "data.input.height": 64,
+        "data.input.width": 96,
+        "data.input.frames": 8,
+        "data.folds": 2,
+        "data.val_share": 0.0,
+        "train.keep": "last",
+    }
     run = fit(recipe(**settings), data, tmp_path / "run", cache=tmp_path / "cache")
     assert_agent_agrees(run, data, tmp_path)
