@@ -25,8 +25,9 @@ from vedette_converters.parity import (
 from vedette_converters.samples import VideoClips, reported_clips
 from vedette_converters.to_onnx import to_onnx
 from vedette_edge.bundle import open_bundle
-from vedette_edge.errors import DataError, ProofError
-from vedette_edge.manifest import Golden, Label, Manifest, OutputSpec, Proof, Provenance, Variant
+from vedette_edge.errors import DataError, ProofError, UsageError
+from vedette_edge.manifest import Golden, InputSpec, Label, Manifest, OutputSpec, Proof, Provenance, Variant
+from vedette_edge.preprocess import to_tensor
 from vedette_edge.proof import check_golden
 from vedette_edge.runtimes import open_session
 from vedette_edge.runtimes.onnx import OnnxSession
@@ -47,7 +48,7 @@ class _GoldenSample:
     """One clip with the outputs of the PyTorch model."""
 
     frames: NDArray[np.uint8]  # (T, H, W, 3)
-    tensor: FloatArray  # (1, 3, T, H, W)
+    tensor: FloatArray  # (1, C, T, H, W)
     outputs: Outputs
 
 
@@ -72,12 +73,17 @@ def convert(
         The bundle's manifest.
 
     Raises:
-        UsageError: when `out` exists.
+        UsageError: when `out` exists, or the run was trained with `data.faithful`.
         DataError: when the run or the videos it reports on cannot be read.
         ProofError: when the exported model differs from the trained one; nothing is written.
     """
     refuse_existing(out)
     run = open_run(directory)
+    if run.recipe.data.faithful:
+        raise UsageError(
+            f"{directory} was trained with data.faithful, and the published data path cannot run on a "
+            "device; train it again without"
+        )
     metrics = _metrics(run)
     network = cast(HeatmapModel, run.network())
     dataset_root(run, data)  # told now, not after the export
@@ -124,13 +130,15 @@ def _judge_all(
         truth = run.info.labels.index(video.sample.label)
         judged.append(judge(video, truth, reference, session, run.decision.temperature))
         if len(golden) < _GOLDEN_SAMPLES:
-            golden.setdefault(video.sample.label, _golden_of(video, reference))
+            golden.setdefault(video.sample.label, _golden_of(video, network, run.recipe.data.input))
     return judged, list(golden.values())
 
 
-def _golden_of(video: VideoClips, reference: Outputs) -> _GoldenSample:
-    first = Outputs(reference.logits[:1], reference.heatmap[:1])
-    return _GoldenSample(video.frames[0], video.tensor[:1], first)
+def _golden_of(video: VideoClips, network: HeatmapModel, spec: InputSpec) -> _GoldenSample:
+    """Judge a video's first window by its frames alone, which are all that the device is given of it."""
+    frames = video.frames[0]
+    tensor = to_tensor(list(frames), spec)
+    return _GoldenSample(frames, tensor, reference_outputs(network, tensor))
 
 
 def _proved(judged: Sequence[Judged], run: Run) -> Proof:

@@ -24,7 +24,7 @@ def measure(session: Session, clip: FloatArray, *, runs: int = 20) -> Measured:
 
     Args:
         session: the loaded variant, using all cores.
-        clip: (1, 3, T, H, W) float32.
+        clip: (1, C, T, H, W) float32.
         runs: timed calls, after a warm-up.
     """
     for _ in range(_WARM_UP):

@@ -33,7 +33,7 @@ class Judged:
 
 
 def reference_outputs(network: HeatmapModel, clips: FloatArray) -> Outputs:
-    """Run the PyTorch model on (N, 3, T, H, W) float32 clips."""
+    """Run the PyTorch model on (N, C, T, H, W) float32 clips."""
     with torch.inference_mode():
         parts = [
             network.forward_with_heatmap(batch) for batch in torch.split(torch.from_numpy(clips), _BATCH)

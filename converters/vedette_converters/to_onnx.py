@@ -10,10 +10,10 @@ import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is im
 
 import onnx
 import torch
-from torch import Tensor, nn
 
 from vedette_edge.errors import BundleError
 from vedette_edge.manifest import InputSpec
+from vedette_train.export import WithHeatmap
 from vedette_train.models import HeatmapModel
 
 __all__ = ["OnnxFile", "to_onnx"]
@@ -39,17 +39,6 @@ class OnnxFile:
     opset: int
 
 
-class _WithHeatmap(nn.Module):
-    """Gives a network's two outputs from `forward`, which is what exporters trace."""
-
-    def __init__(self, network: HeatmapModel) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.forward_with_heatmap(clips)
-
-
 def to_onnx(network: HeatmapModel, spec: InputSpec) -> OnnxFile:
     """Export a network.
 
@@ -62,7 +51,7 @@ def to_onnx(network: HeatmapModel, spec: InputSpec) -> OnnxFile:
     """
     # Two clips, because the exporter takes an axis of length one for a constant.
     example = torch.zeros(2, spec.channels, spec.frames, spec.height, spec.width)
-    module = _WithHeatmap(network).eval()
+    module = WithHeatmap(network).eval()
     try:
         with warnings.catch_warnings():
             # The exporter's own deprecations are not the user's to mend.

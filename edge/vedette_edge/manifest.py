@@ -193,8 +193,11 @@ class OutputSpec(_Part):
 
     logits: tuple[int] = Field(description="(K,): one number a class, before softmax.")
     heatmap: tuple[int, int, int, int] = Field(
-        description="(K, T', H', W'): sum_c w[k,c] * A[c,t,h,w] over the last convolution A; its ReLU "
-        "is the HiResCAM of class k up to the constant 1 / (T' H' W')."
+        description="(K, T', H', W'): the evidence for class k at each place, whose ReLU is HiResCAM on the "
+        "last convolution A up to a constant: sum_c w[k,c] * A[c,t,h,w] and 1 / (T' H' W') where one linear "
+        "layer follows the mean (where the largest frame of each channel counts instead, A[c] is T'-fold in "
+        "that frame and zero in all others), and 9 / (T' H' W') for the dual-stream networks, where A is the "
+        "last convolution before their 3x3 grid."
     )
     cells: Cells | None = Field(default=None, description="None: the cells divide the input evenly.")
 

@@ -6,21 +6,24 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from model_helpers import seasoned
 from packaging.version import Version
-from train_helpers import input_spec
+from train_helpers import input_spec, moving_square, tiny_recipe
 
 import vedette_converters.convert as module
 from vedette_converters.convert import convert
+from vedette_converters.samples import VideoClips
 from vedette_converters.to_onnx import OnnxFile
 from vedette_edge import __version__
 from vedette_edge.bundle import open_bundle
 from vedette_edge.errors import DataError, ProofError, UsageError
+from vedette_edge.preprocess import to_tensor
 from vedette_edge.proof import check_golden
 from vedette_edge.runtimes import open_session
 from vedette_edge.runtimes.onnx import OnnxSession
 from vedette_edge.types import Outputs
 from vedette_train.data.folder import fingerprint, scan
-from vedette_train.runs import open_run
+from vedette_train.runs import Sample, build_network, open_run
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +99,26 @@ def test_the_golden_samples_are_real_clips_of_different_labels(bundle):
     assert bundle.read_array(golden.heatmap).shape == (2, 2, 4, 1, 2)
 
 
+def test_a_golden_sample_is_judged_by_its_frames_alone():
+    """The device is given nothing else of it, so the flow into its first frame must not count."""
+    recipe = tiny_recipe(data__input__streams="flow", data__input__flow={})
+    spec = recipe.data.input
+    torch.manual_seed(0)
+    network = seasoned(build_network(recipe, 2), torch.randn(4, 2, spec.frames, spec.height, spec.width))
+    frames = np.stack([picture[:32] for picture in moving_square("left", 0, 4)])
+    amid_a_stream = to_tensor(list(frames), spec)
+    amid_a_stream[0, :, 0] = 1.0
+    video = VideoClips(Sample(name="a", label="left", group="a"), frames[None], amid_a_stream)
+    golden = module._golden_of(video, network, spec)
+    with torch.inference_mode():
+        alone, amid = (
+            network(torch.from_numpy(tensor)).numpy()
+            for tensor in (to_tensor(list(frames), spec), amid_a_stream)
+        )
+    np.testing.assert_allclose(golden.outputs.logits, alone, atol=1e-5)
+    assert np.abs(alone - amid).max() > 1e-3
+
+
 def test_the_bundle_holds_its_files_and_no_more(bundle):
     names = {path.relative_to(bundle.directory).as_posix() for path in bundle.directory.rglob("*.*")}
     golden = {f"golden/{name}.npy" for name in ("inputs", "logits", "heatmap")}
@@ -114,6 +137,14 @@ def test_what_exists_is_refused_before_anything_is_done(tmp_path):
     (tmp_path / "bundle").mkdir()
     with pytest.raises(UsageError, match="a bundle is never overwritten"):
         convert(tmp_path / "no run", tmp_path / "bundle")
+
+
+def test_a_run_on_the_published_data_path_is_refused(own_run, tmp_path):
+    path = own_run / "recipe.yaml"
+    path.write_text(path.read_text().replace("faithful: false", "faithful: true"))
+    with pytest.raises(UsageError, match=r"trained with data\.faithful, .* cannot run on a device"):
+        convert(own_run, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
 
 
 @pytest.mark.usefixtures("exported_once")

@@ -44,6 +44,13 @@ def test_training_mode_is_set_each_epoch_because_lightning_does_not():
     assert not any(module.training for module in network.modules() if isinstance(module, nn.BatchNorm3d))
 
 
+def test_every_kind_of_batch_norm_is_frozen():
+    network = nn.Sequential(*(kind(4) for kind in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)))
+    ClipClassifier(network, 2, TrainSettings(), freeze_batchnorm=True).train()
+    assert network.training
+    assert not any(layer.training for layer in network)
+
+
 @pytest.mark.parametrize("frozen", [False, True])
 def test_frozen_batch_norm_keeps_its_statistics(frozen):
     network = MobileNetV2_3d(2, width_mult=0.25)
@@ -111,6 +118,16 @@ def test_layers_whose_parameters_are_frozen_keep_their_statistics():
     assert not network.features[0].bn.training
     assert network.features[18].bn.training
     assert classifier.network.classifier.training
+
+
+def test_the_confusion_matrix_is_that_of_the_last_validation_alone():
+    classifier = quiet(ClipClassifier(Constant(1.0, 0.0), 2, TrainSettings()))
+    assert classifier.confusion is None
+    for _ in range(2):
+        for labels in ((0, 1, 1), (1,)):
+            classifier.validation_step(batch(*labels), 0)
+        classifier.on_validation_epoch_end()
+        assert classifier.confusion == [[1, 0], [3, 0]]
 
 
 def test_validation_measures_every_class_alike_and_never_raises():

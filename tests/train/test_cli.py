@@ -46,6 +46,7 @@ def recipe_file(tmp_path):
         (["crossval"], "vedette-train crossval actions --data"),
         (["sweep"], "vedette-train sweep demo --data out/data --space space.yaml --trials 20"),
         (["evaluate"], "vedette-train evaluate runs/demo"),
+        (["export"], "vedette-train export runs/demo --out model.pt2"),
         (["compare"], "vedette-train compare runs/baseline runs/proposed"),
         (["summary"], "vedette-train summary runs --by auc"),
         (["ablate"], "vedette-train ablate dual-stream --data"),
@@ -122,11 +123,17 @@ def test_training_ends_with_the_figures(command, recipe_file, data, tmp_path):
     assert "is not empty; add --resume" in printed
 
 
-def test_a_recipe_can_name_its_data(command, recipe_file, data, tmp_path):
+def test_a_recipe_can_name_its_data_and_a_training_takes_what_was_prepared(
+    command, recipe_file, data, tmp_path
+):
     values = yaml.safe_load(recipe_file.read_text())
     values["data"]["root"] = str(data)
     recipe_file.write_text(yaml.safe_dump(values))
-    assert command("fit", recipe_file, "--out", tmp_path / "run")[0] == 0
+    assert command("prepare", recipe_file, "--out", "frames")[0] == 0
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "frames").glob("*.npy")}
+    assert command("fit", recipe_file, "--out", tmp_path / "run", "--cache", "frames")[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "frames").iterdir()} == kept
+    assert len(kept) == 8
     assert read_history(tmp_path / "run")["epoch"] == [1.0]
 
 
@@ -144,12 +151,14 @@ def test_evaluation_writes_the_report_anew(command, own_run):
 
 
 def test_cross_validation_ends_with_the_figures_of_all_folds(command, recipe_file, data, tmp_path):
-    code, printed = command("crossval", recipe_file, "--data", data, "--set", "data.folds=2")
+    arguments = (recipe_file, "--data", data, "--set", "data.folds=2", "--cache", "frames")
+    code, printed = command("crossval", *arguments)
     assert code == 0
     assert "2 folds by group, pooled, seed 3" in printed
     assert re.search(r"mean +│ +│ 0\.\d{3} ± 0\.\d{3}", printed)
     folds = (tmp_path / "runs" / "tiny-cv").glob("fold-*")
     assert sorted(path.name for path in folds) == ["fold-0", "fold-1"]
+    assert len(list((tmp_path / "frames").glob("*.npy"))) == 8
 
 
 def test_two_runs_are_compared_in_a_table_and_in_words(command, own_run, run_directory, data, tmp_path):

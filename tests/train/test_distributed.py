@@ -1,5 +1,6 @@
 """Two processes train as one would with batches twice as large; only the first writes and prints."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from vedette_train.checkpoints import LAST, read_checkpoint
 from vedette_train.distributed import process_layout
 from vedette_train.fit import fit
 from vedette_train.history import read_history
+from vedette_train.runs import open_run
 
 COMMON = {
     "train__optimizer": "sgd",
@@ -81,3 +83,12 @@ def test_two_processes_train_what_one_trains_with_batches_twice_as_large(launche
     for column in ("train_loss", "val_loss", "val_accuracy", "val_f1", "lr"):
         assert histories[0][column] == pytest.approx(histories[1][column], abs=1e-5), column
     assert len(set(histories[0]["train_loss"])) == 2
+    confusions = [
+        [
+            json.loads(line)["confusion"]
+            for line in (tmp_path / name / "epochs.jsonl").read_text().splitlines()
+        ]
+        for name in ("run", "alone")
+    ]
+    assert confusions[0] == confusions[1]
+    assert sum(map(sum, confusions[0][0])) == len(open_run(tmp_path / "alone").info.val)

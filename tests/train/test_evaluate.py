@@ -5,15 +5,23 @@ import json
 import numpy as np
 import pytest
 import torch
-from train_helpers import FPS, input_spec, moving_square, tiny_recipe, write_pictures
+from model_helpers import seasoned
+from train_helpers import FPS, LABELS, input_spec, moving_square, tiny_recipe, write_pictures
 
 from vedette_edge.clips import clip_tensor
 from vedette_edge.errors import DataError, VideoError
 from vedette_edge.preprocess import fit
 from vedette_edge.video import read_frames
-from vedette_train.evaluate import dataset_root, evaluate_run, video_clips, window_probabilities
+from vedette_train.data import faithful
+from vedette_train.evaluate import (
+    dataset_root,
+    evaluate_run,
+    judge_part,
+    video_clips,
+    window_probabilities,
+)
 from vedette_train.predictions import read_predictions
-from vedette_train.runs import open_run
+from vedette_train.runs import RunInfo, Sample, build_network, open_run, save_start, save_weights
 
 SPEC = input_spec()
 
@@ -95,6 +103,41 @@ def test_every_part_can_be_judged_and_an_empty_one_is_an_error(own_run, data):
     (own_run / "run.json").write_text(json.dumps(values))
     with pytest.raises(DataError, match="has no val part"):
         evaluate_run(open_run(own_run), data, part="val")
+
+
+def test_a_faithful_run_is_judged_on_the_published_data_path(data, tmp_path):
+    """Its network was taught other tensors than a device makes of the same windows."""
+    torch.manual_seed(0)
+    recipe = tiny_recipe(
+        data__faithful=True,
+        data__input__streams="rgb+flow",
+        data__input__flow={},
+        data__input__mean=[0.5, 0.5, 0.5],
+        data__input__std=[0.5, 0.5, 0.5],
+    )
+    spec, network = recipe.data.input, build_network(recipe, 2)
+    clip = torch.randn(4, spec.channels, spec.frames, spec.height, spec.width)
+    sample = Sample(name="right/right_0.mp4", label="right", group="scene-0")
+    info = RunInfo(
+        labels=LABELS,
+        data_root=str(data),
+        dataset="none",
+        train=(),
+        val=(sample,),
+        unreadable={},
+        versions={},
+    )
+    save_start(tmp_path, recipe, info)
+    save_weights(tmp_path, seasoned(network, clip))
+    ((judged,)) = judge_part(open_run(tmp_path), "val")
+    clips = list(video_clips(data / sample.name, spec, recipe.decision.hop))
+    with torch.inference_mode():
+        as_published, as_seen = (
+            network(torch.from_numpy(np.concatenate([make(one, spec) for one in clips]))).numpy()
+            for make in (faithful.clip_tensor, clip_tensor)
+        )
+    assert judged.logits == pytest.approx(as_published, abs=1e-5)
+    assert np.abs(judged.logits - as_seen).max() > 0.1
 
 
 def test_the_video_of_the_tests_has_a_picture_a_tick():

@@ -1,5 +1,6 @@
 """Training as a user meets it: the run's folder, refusals, interruptions, and going on after them."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import time
 
 import vedette_train.torchvision_compat  # noqa: F401 - before lightning is imported
 
+import numpy as np
 import pytest
 import torch
 from torchvision.models import mobilenet_v2
@@ -58,6 +60,10 @@ def test_a_run_holds_everything_that_later_steps_need(run_directory, data):
     assert not run.info.crossing
     assert (run_directory / "split.csv").read_bytes() == run.info.split_table()
     assert read_history(run_directory)["epoch"] == [1.0, 2.0]
+    for line in map(json.loads, (run_directory / "epochs.jsonl").read_text().splitlines()):
+        counts = np.array(line["confusion"])
+        assert counts.sum(axis=1).tolist() == [1, 1]  # a video of each class
+        assert counts.trace() / counts.sum() == pytest.approx(line["val_accuracy"])
     assert not list(run_directory.rglob("*.tmp"))
 
 

@@ -1,5 +1,7 @@
-"""history.csv: one row an epoch, whatever was interrupted and trained again."""
+"""history.csv and epochs.jsonl: one row an epoch, whatever was interrupted and trained again."""
 
+import json
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +12,7 @@ from vedette_train.history import COLUMNS, EpochReport, read_history
 VALIDATED = {"val_loss": 0.5, "val_accuracy": 0.25, "val_f1": 0.125}
 
 
-def finish(report, epoch, loss, measured=VALIDATED, first=True):
+def finish(report, epoch, loss, measured=VALIDATED, first=True, module=None):
     """What Lightning tells the callback over one epoch."""
     figures = {"train_loss": loss, "train_accuracy": 0.5, **measured}
     if "val_loss" in measured:
@@ -25,7 +27,29 @@ def finish(report, epoch, loss, measured=VALIDATED, first=True):
     )
     report.on_train_epoch_start(trainer, None)
     report.on_train_batch_end(trainer, None, None, None, 0)
-    report.on_train_epoch_end(trainer, None)
+    report.on_train_epoch_end(trainer, module)
+
+
+def lines(run):
+    return [json.loads(line) for line in (run / "epochs.jsonl").read_text().splitlines()]
+
+
+def test_each_epoch_is_a_line_of_json_with_the_confusion_matrix(tmp_path):
+    report, module = EpochReport(tmp_path), SimpleNamespace(confusion=None)
+    for epoch, loss in enumerate((0.75, math.nan)):
+        module.confusion = [[3, epoch], [0, 4]]
+        finish(report, epoch, loss, module=module)
+    first, second = lines(tmp_path)
+    assert first.pop("seconds") >= 0
+    figures = {"train_loss": 0.75, "train_accuracy": 0.5, **VALIDATED, "val_loss": 0.75, "lr": 0.5}
+    assert first == {"epoch": 1, **figures, "confusion": [[3, 0], [0, 4]]}
+    assert (second["epoch"], second["confusion"]) == (2, [[3, 1], [0, 4]])
+    assert second["train_loss"] is None  # JSON knows no NaN
+
+
+def test_without_validation_there_is_no_confusion_matrix(tmp_path):
+    finish(EpochReport(tmp_path), 0, 0.75, {}, module=SimpleNamespace(confusion=None))
+    assert not {"confusion", "val_loss"} & lines(tmp_path)[0].keys()
 
 
 def test_each_epoch_is_a_row_and_a_line(tmp_path, capsys):
@@ -66,6 +90,7 @@ def test_epochs_that_are_trained_again_replace_their_rows_and_all_later_ones(tmp
     finish(EpochReport(tmp_path), 1, 0.125)
     assert read_history(tmp_path)["epoch"] == [1.0, 2.0]
     assert read_history(tmp_path)["val_loss"] == [0.5, 0.125]
+    assert [(line["epoch"], line["val_loss"]) for line in lines(tmp_path)] == [(1, 0.5), (2, 0.125)]
 
 
 def test_a_run_without_history_has_empty_columns(tmp_path):

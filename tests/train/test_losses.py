@@ -5,6 +5,7 @@ import torch
 
 from vedette_edge.manifest import Cells
 from vedette_train.losses import evidence_in_quiet_places, symmetric_divergence
+from vedette_train.models.mobilenet_v2_3d import PADDINGS, MobileNetV2_3d
 
 CELLS = Cells(stride=8.0, first=0.5)
 LABELS = torch.tensor([1])
@@ -47,6 +48,39 @@ def test_a_clip_in_which_nothing_happens_is_finite_and_teaches_no_place():
     cost.backward()
     assert torch.isfinite(cost)
     assert heatmap.grad.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 2), (2, 3)])
+@pytest.mark.parametrize("first", [0.5, 4.0, 7.5])
+def test_a_cell_looks_around_the_centre_that_the_network_says(first, row, column):
+    cells = Cells(stride=8.0, first=first)
+    clip = torch.zeros(1, 3, 2, 24, 32)
+    clip[..., int(first) + 8 * row, int(first) + 8 * column] = 1.0  # one pixel, in the middle of the cell
+    assert evidence_in_quiet_places(clip, map_with_evidence_at(row, column), LABELS, cells) < 1e-3
+    for other in {(0, 0), (1, 2), (2, 3)} - {(row, column)}:
+        assert evidence_in_quiet_places(clip, map_with_evidence_at(*other), LABELS, cells) > 0.99
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_what_a_network_sees_is_where_its_cell_is_said_to_look(padding):
+    network = MobileNetV2_3d(2, width_mult=0.25, mode="high_temporal", padding=padding).eval()
+    clip = torch.zeros(1, 3, 2, 96, 128)
+    centre = int(network.heatmap_cells.first) + 32
+    clip[..., centre - 4 : centre + 5, centre - 4 : centre + 5] = 1.0
+    heatmap = torch.zeros(1, 2, 2, 3, 4)
+    heatmap[0, 1, :, 1, 1] = 30.0
+    assert network.forward_with_heatmap(clip)[1].shape == heatmap.shape
+    cost = evidence_in_quiet_places(clip, heatmap, LABELS, network.heatmap_cells)
+    assert cost < 1e-3
+    assert evidence_in_quiet_places(clip, heatmap.roll(-1, dims=4), LABELS, network.heatmap_cells) > 0.99
+
+
+def test_a_window_at_the_rim_is_the_mean_of_the_pixels_that_there_are():
+    values = torch.rand(2, 1, 1, 24, 32)
+    pooled = torch.nn.functional.avg_pool2d(values[:, 0], 9, 8, padding=4, count_include_pad=False)[:, 0]
+    quiet = (1 - pooled / pooled.amax(dim=(1, 2), keepdim=True)) ** 2
+    cost = evidence_in_quiet_places(values, torch.zeros(2, 2, 1, 3, 4), torch.tensor([0, 1]), CELLS)
+    assert cost.item() == pytest.approx(quiet.mean().item())
 
 
 @pytest.mark.parametrize("size", [(80, 112), (96, 128), (33, 64)])

@@ -1,6 +1,7 @@
 """Going on after an interruption: the same weights, bit for bit, and the same history."""
 
 import csv
+import json
 import os
 import signal
 import threading
@@ -42,6 +43,11 @@ def rows(run):
         ]
 
 
+def lines(run):
+    found = [json.loads(line) for line in (run / "epochs.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in found]
+
+
 def equal(one, other):
     """Compare checkpoints all the way down; what was never measured equals itself."""
     if isinstance(one, dict):
@@ -78,6 +84,8 @@ def test_a_resumed_training_ends_bit_for_bit_as_an_uninterrupted_one(changes, da
     train(recipe, data, broken, cache=cache, resume=True)
 
     assert rows(broken) == rows(straight)
+    assert lines(broken) == lines(straight)
+    assert [line["epoch"] for line in lines(broken)] == [1, 2, 3, 4]
     assert (broken / "model.pt").read_bytes() == (straight / "model.pt").read_bytes()
     for name in (LAST, BEST):
         first, second = read_checkpoint(straight / name), read_checkpoint(broken / name)

@@ -4,6 +4,8 @@ import vedette_train.torchvision_compat  # noqa: F401 - before lightning is impo
 
 import pytest
 import torch
+from torchvision.models import mobilenet_v2
+from torchvision.models.video import r3d_18
 from train_helpers import tiny_recipe
 
 from vedette_edge.errors import ConfigError, DataError
@@ -73,6 +75,42 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path):
     for name in ("text.pt", "nothing.pt"):
         with pytest.raises(DataError, match=f"{name}: cannot read weights"):
             starting_network(tiny_recipe(init__run=str(tmp_path / name)), LABELS)
+
+
+def test_published_weights_of_r3d_18_are_its_start(tmp_path):
+    torch.manual_seed(0)
+    theirs = r3d_18(weights=None).state_dict()
+    torch.save(theirs, tmp_path / "r3d.pth")
+    recipe = tiny_recipe(model={"name": "r3d_18"}, init__weights=str(tmp_path / "r3d.pth"))
+    network = starting_network(recipe, LABELS)
+    assert torch.equal(network.features[1][0].conv1[0].weight, theirs["layer1.0.conv1.0.weight"])
+
+
+def test_imagenet_weights_are_inflated_into_the_3d_mobilenet(tmp_path):
+    torch.manual_seed(0)
+    theirs = mobilenet_v2().state_dict()
+    torch.save(theirs, tmp_path / "flat.pth")
+    recipe = tiny_recipe(model={"name": "mobilenet_v2_3d"}, init__weights=str(tmp_path / "flat.pth"))
+    network = starting_network(recipe, LABELS)
+    middle = network.features[0].conv.weight[:, :, 1]
+    assert torch.equal(middle, theirs["features.0.0.weight"])
+
+
+def test_published_weights_of_another_network_are_refused(tmp_path):
+    torch.save(mobilenet_v2().state_dict(), tmp_path / "flat.pth")
+    with pytest.raises(DataError, match="expected the weights of torchvision's r3d_18"):
+        starting_network(
+            tiny_recipe(model={"name": "r3d_18"}, init__weights=str(tmp_path / "flat.pth")), LABELS
+        )
+
+
+def test_a_network_without_published_weights_names_those_that_have_some():
+    recipe = tiny_recipe(model={"name": "simple_3d"}, init__weights="torchvision")
+    sentence = (
+        r"simple_3d has no published weights .*: mobilenet_v2_3d, pretrained_resnet, r3d_18; .* init\.run"
+    )
+    with pytest.raises(ConfigError, match=sentence):
+        starting_network(recipe, LABELS)
 
 
 def test_two_starts_are_one_too_many(run_directory):

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
+    MulticlassConfusionMatrix,
     MulticlassF1Score,
     MulticlassPrecision,
     MulticlassRecall,
@@ -36,7 +37,8 @@ class ClipClassifier(L.LightningModule):
     """Trains a network that maps clips (N, C, T, H, W) to logits (N, K).
 
     Logs `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, and macro `val_f1`, `val_precision`
-    and `val_recall`, one value an epoch, over all processes.
+    and `val_recall`, one value an epoch, over all processes. `confusion` has the counts of the last
+    validation, rows the truth, columns the prediction; None before the first.
     """
 
     def __init__(
@@ -76,6 +78,8 @@ class ClipClassifier(L.LightningModule):
             },
             prefix="val_",
         )
+        self.val_confusion = MulticlassConfusionMatrix(num_classes)
+        self.confusion: list[list[int]] | None = None
 
     def train(self, mode: bool = True) -> ClipClassifier:
         """Switch to training mode; frozen batch norm keeps its running statistics."""
@@ -117,8 +121,14 @@ class ClipClassifier(L.LightningModule):
         clips, labels = batch
         logits = self.network(clips).float()
         self.val_metrics(logits, labels)
+        self.val_confusion.update(logits, labels)
         self.log("val_loss", self.loss(logits, labels), batch_size=len(labels), sync_dist=True, **_EPOCH)
         self.log_dict(self.val_metrics, batch_size=len(labels), **_EPOCH)
+
+    def on_validation_epoch_end(self) -> None:
+        """Gather the confusion matrix from all processes."""
+        self.confusion = self.val_confusion.compute().tolist()
+        self.val_confusion.reset()
 
     def _forward(self, clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits, float32 whatever the precision, and what is added to the loss."""

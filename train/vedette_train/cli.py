@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vedette_edge import __version__
-from vedette_train.commands import data, explain, import_checkpoint, prepare, reports, sweep, training
+from vedette_train.commands import data, explain, export, import_checkpoint, prepare, reports, sweep, training
 
 __all__ = ["app"]
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (prepare, training, sweep, reports, explain, import_checkpoint):
+for group in (prepare, training, sweep, reports, explain, import_checkpoint, export):
     app.registered_commands += group.app.registered_commands
 app.add_typer(data.app, name="data")
 

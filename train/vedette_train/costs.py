@@ -93,7 +93,7 @@ def measure_costs(recipes: Mapping[str, Recipe], classes: int, video: Path) -> d
 
 def _first_clip(video: Path, spec: InputSpec) -> list[Image]:
     stream = ClipStream(spec.model_copy(update={"streams": "rgb", "flow": None}), spec.frames)
-    for frame in read_frames(video):
+    for frame in read_frames(video, spec.fps):
         if clips := stream.push(frame)[0]:
             return [item.fitted for item in clips[0].items]
     return [item.fitted for item in stream.finish()[0].items]

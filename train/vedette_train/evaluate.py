@@ -1,7 +1,8 @@
 """Measures a run on whole videos, with the device's own decoding, sampling and preprocessing.
 
 A video's prediction is the mean of the probabilities of all its windows, the very windows that
-`edge-agent` judges, so both give the same labels for the same file.
+`edge-agent` judges, so both give the same labels for the same file. Only where `data.faithful` is set do they
+reach the network by the published data path, which no device has.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from vedette_edge.manifest import Decision, InputSpec
 from vedette_edge.sampling import Clip
 from vedette_edge.types import FloatArray
 from vedette_edge.video import read_frames
+from vedette_train.data import faithful
 from vedette_train.data.split import PartName
 from vedette_train.predictions import Prediction, predict
 from vedette_train.runs import Run, Sample
@@ -38,6 +41,8 @@ __all__ = [
 ]
 
 _BATCH = 8
+
+MakeTensor: TypeAlias = Callable[[Clip[Sampled], InputSpec], FloatArray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,14 +73,23 @@ def video_clips(path: Path, spec: InputSpec, hop: int) -> Iterator[Clip[Sampled]
     yield from stream.finish()
 
 
-def window_logits(network: nn.Module, path: Path, spec: InputSpec, hop: int) -> FloatArray:
+def window_logits(
+    network: nn.Module, path: Path, spec: InputSpec, hop: int, make_tensor: MakeTensor = clip_tensor
+) -> FloatArray:
     """Return the logits of each window of a video: (N, K) float32.
+
+    Args:
+        network: in evaluation mode, on any device.
+        path: the video.
+        spec: the network's input.
+        hop: sampled frames from one window to the next.
+        make_tensor: makes a clip the network's input, (1, C, T, H, W) float32.
 
     Raises:
         VideoError: when the video cannot be read.
     """
     device = next(network.parameters()).device
-    tensors = [clip_tensor(clip, spec) for clip in video_clips(path, spec, hop)]
+    tensors = [make_tensor(clip, spec) for clip in video_clips(path, spec, hop)]
     rows = []
     with torch.inference_mode():
         for batch in torch.split(torch.from_numpy(np.concatenate(tensors)), _BATCH):
@@ -130,10 +144,12 @@ def judge_part(
     root = dataset_root(run, data)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = run.network().to(device)
+    spec, hop = run.recipe.data.input, run.recipe.decision.hop
+    make_tensor = faithful.clip_tensor if run.recipe.data.faithful else clip_tensor
     samples, judged = run.info.part(part), []
     for done, sample in enumerate(samples, start=1):
-        spec, hop = run.recipe.data.input, run.recipe.decision.hop
-        judged.append(WindowLogits(sample, window_logits(network, root / sample.name, spec, hop)))
+        logits = window_logits(network, root / sample.name, spec, hop, make_tensor)
+        judged.append(WindowLogits(sample, logits))
         if on_progress:
             on_progress(done, len(samples))
     return judged

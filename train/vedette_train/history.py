@@ -1,12 +1,13 @@
-"""The course of a training: one row an epoch in history.csv, one line an epoch for the user."""
+"""The course of a training: one row an epoch in history.csv, one line in epochs.jsonl, one for the user."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,11 @@ COLUMNS = (
     "seconds",
 )
 HISTORY_FILE = "history.csv"
+EPOCHS_FILE = "epochs.jsonl"
 
 
 class EpochReport(Callback):
-    """Shows a bar for each epoch, prints its figures and adds them to history.csv."""
+    """Shows a bar for each epoch, prints its figures and adds them to history.csv and epochs.jsonl."""
 
     def __init__(self, directory: Path) -> None:
         """Write into the run at `directory`; rows of epochs that are trained again are replaced."""
@@ -63,7 +65,6 @@ class EpochReport(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print and keep the figures; validation has run by now."""
-        del pl_module
         self._close()
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         rates = [float(group["lr"]) for optimizer in trainer.optimizers for group in optimizer.param_groups]
@@ -75,6 +76,7 @@ class EpochReport(Callback):
         }
         if trainer.is_global_zero:
             _add_row(self._directory / HISTORY_FILE, row)
+            _add_line(self._directory / EPOCHS_FILE, row, getattr(pl_module, "confusion", None))
         log(f"epoch {row['epoch']:>3}/{trainer.max_epochs}{_line(row)}   {row['seconds']:.0f} s")
 
     def on_exception(self, *_: Any, **__: Any) -> None:
@@ -117,6 +119,16 @@ def _add_row(path: Path, row: Mapping[str, float]) -> None:
     writer.writerows(earlier)
     writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
     write_atomically(path, text.getvalue().encode())
+
+
+def _add_line(path: Path, row: Mapping[str, float], confusion: Sequence[Sequence[int]] | None) -> None:
+    """Add an epoch as JSON: what was logged, null where it is no number, and the confusion matrix if any."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    earlier = [line for line in lines if json.loads(line)["epoch"] < row["epoch"]]
+    values: dict[str, Any] = {key: value if math.isfinite(value) else None for key, value in row.items()}
+    if confusion is not None:
+        values["confusion"] = confusion
+    write_atomically(path, "".join(f"{line}\n" for line in (*earlier, json.dumps(values))).encode())
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

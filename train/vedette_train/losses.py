@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -27,15 +30,7 @@ def evidence_in_quiet_places(clips: Tensor, heatmap: Tensor, labels: Tensor, cel
         Scalar in 0..1: the mean quietness, 0 where most happens and 1 where nothing does, of the places
         that a softmax over the class map chooses.
     """
-    stride = round(cells.stride)
-    # A window around each cell's centre; the cells begin at the first pixel.
-    action = F.avg_pool2d(
-        clips.abs().mean(dim=(1, 2)).unsqueeze(1),
-        stride + 1,
-        stride,
-        padding=stride // 2,
-        count_include_pad=False,
-    ).squeeze(1)
+    action = _around_cells(clips.abs().mean(dim=(1, 2)), cells, heatmap.shape[3], heatmap.shape[4])
     quiet = (1.0 - action / action.amax(dim=(1, 2), keepdim=True).clamp(min=1e-6)) ** 2
     evidence = heatmap.mean(dim=2)[range(len(labels)), labels]
     chosen = evidence.flatten(1).softmax(dim=1)
@@ -58,3 +53,20 @@ def symmetric_divergence(first: Tensor, second: Tensor) -> Tensor:
     forward = F.kl_div(q, p, reduction="batchmean", log_target=True)
     backward = F.kl_div(p, q, reduction="batchmean", log_target=True)
     return 0.5 * (forward + backward)
+
+
+def _around_cells(values: Tensor, cells: Cells, rows: int, columns: int) -> Tensor:
+    """Return the mean of (N, H, W) a stride around each cell's centre, (N, rows, columns)."""
+    stride = round(cells.stride)
+    low = math.floor(cells.first - (stride + 1) / 2)
+    window = math.ceil(cells.first + (stride + 1) / 2) - low
+    right, below = (
+        low + (count - 1) * stride + window - size
+        for count, size in ((columns, values.shape[2]), (rows, values.shape[1]))
+    )
+    stacked = torch.stack([values, torch.ones_like(values)])
+    # Pads where a window reaches beyond the picture, which counts for nothing, and cuts what no window sees.
+    padded = F.pad(stacked, (-low, right, -low, below))
+    sums, pixels = F.avg_pool2d(padded, window, stride, divisor_override=1).unbind()
+    mean: Tensor = sums / pixels.clamp(min=1.0)
+    return mean

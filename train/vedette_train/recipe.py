@@ -55,7 +55,9 @@ class InitSettings(Section):
     """Where its weights start."""
 
     weights: str | None = Field(
-        None, description="2D ImageNet MobileNetV2 to inflate: 'torchvision', or a .pth file. None: random."
+        None,
+        description="Published weights: 'torchvision', or a .pth file; of the 2D ImageNet MobileNetV2 to "
+        "inflate, or of r3d_18 on Kinetics. None: random.",
     )
     run: Path | None = Field(None, description="A finished run whose weights to go on from (fine-tuning).")
     freeze_batchnorm: bool = Field(

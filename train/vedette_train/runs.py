@@ -6,6 +6,7 @@ RUN/
 ├── split.csv          path,label,group,part: every video's part
 ├── model.pt           the weights that the recipe says to keep
 ├── history.csv        one row an epoch            curves.png
+├── epochs.jsonl       the same with the confusion matrix of the validation part, rows the truth
 ├── metrics.json       figures with 95 % intervals, of the part that the run reports
 ├── predictions.csv    one row a video, every class's probability
 ├── card.md            the model card               *.png           what metrics.json says, drawn

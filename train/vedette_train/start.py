@@ -1,4 +1,4 @@
-"""Where the weights of a training start: at random, from ImageNet, or from another run; and which stay."""
+"""Where the weights of a training start: at random, published, or of another run; and which stay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vedette_edge.errors import ConfigError, DataError
 from vedette_train.console import log
-from vedette_train.models.inflate import inflate, load_imagenet_weights
+from vedette_train.models import Pretrainable, pretrainable
 from vedette_train.recipe import Recipe
 from vedette_train.runs import INFO_FILE, build_network, open_run
 
@@ -26,8 +26,8 @@ def starting_network(recipe: Recipe, labels: Sequence[str]) -> nn.Module:
         labels: the classes, in the order of the logits.
 
     Raises:
-        ConfigError: when the network cannot be built, both `init.weights` and `init.run` are given, or
-            `init.freeze` names no layer.
+        ConfigError: when the network cannot be built, both `init.weights` and `init.run` are given, there are
+            no published weights for this network, or `init.freeze` names no layer.
         DataError: when the weights cannot be read or do not fit.
     """
     init = recipe.init
@@ -35,7 +35,7 @@ def starting_network(recipe: Recipe, labels: Sequence[str]) -> nn.Module:
         raise ConfigError(f"recipe '{recipe.name}': init.weights and init.run are both given; keep one")
     network = build_network(recipe, len(labels))
     if init.weights:
-        inflate(network, load_imagenet_weights(init.weights))
+        _load_pretrained(network, recipe.model.name, init.weights)
     if init.run:
         state, known = _weights_of(init.run)
         transfer(network, state, str(init.run), same_classes=known is None or known == tuple(labels))
@@ -89,6 +89,15 @@ def freeze(network: nn.Module, prefixes: Sequence[str]) -> None:
             parameter.requires_grad_(False)
     if not any(parameter.requires_grad for parameter in network.parameters()):
         raise ConfigError("init.freeze leaves nothing to train; name fewer layers")
+
+
+def _load_pretrained(network: nn.Module, name: str, source: str) -> None:
+    if not isinstance(network, Pretrainable):
+        raise ConfigError(
+            f"init.weights: {name} has no published weights to start from; those that have: "
+            f"{', '.join(pretrainable())}; weights of {name} itself go into init.run"
+        )
+    network.load_pretrained(source)
 
 
 def _head_of(network: nn.Module) -> set[str]:

@@ -3,6 +3,7 @@
 import csv
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -108,6 +109,21 @@ def test_a_fast_camera_is_sampled_at_the_networks_rate_from_two_frames(run, tmp_
         wanted = (rel_entr(first, later).sum() + rel_entr(later, first).sum()) / 2
         assert one.kl_error[index] == pytest.approx(wanted, abs=1e-4)
     assert np.isnan(one.kl_error[5])
+
+
+def test_each_picture_of_a_folder_is_one_sample(run, tmp_path):
+    pictures = moving_square("left", 0, 10)
+    for number, picture in enumerate(pictures):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+    spec = run.recipe.data.input
+    one = measure(run.network(), subject(tmp_path), spec, run.recipe.decision)
+    assert one.frames == tuple(range(3, 10))
+    assert one.times == pytest.approx(np.arange(3, 10) / spec.fps)
+    assert one.kl_error[:-1] == pytest.approx((one.jitter[1:] + backwards(one)) / 2, abs=1e-4)
+
+
+def backwards(one):
+    return rel_entr(one.probabilities[1:], one.probabilities[:-1]).sum(axis=1)
 
 
 @pytest.mark.parametrize("pictures", [1, 3])

@@ -1,5 +1,6 @@
 """A network looks at a video through the windows of the device."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -8,8 +9,9 @@ from train_helpers import LABELS, moving_square, write_pictures
 from vedette_edge.clips import ClipStream, clip_tensor
 from vedette_edge.errors import UsageError, VideoError
 from vedette_edge.video import read_frames
+from vedette_train.evaluate import window_probabilities
 from vedette_train.explain.cam import explainer
-from vedette_train.explain.view import frame_count, index_of, look
+from vedette_train.explain.view import frame_count, index_of, look, on_device
 
 
 def clips_of(path, spec, hop):
@@ -41,6 +43,19 @@ def test_a_view_has_the_windows_of_the_device(pictures, run, tmp_path):
     assert done[-1] == (pictures, pictures)
 
 
+def test_a_folder_of_pictures_has_a_window_for_each_hop_of_pictures(run, tmp_path):
+    pictures = moving_square("left", 0, 12)
+    for number, picture in enumerate(pictures):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+    spec, decision, network = run.recipe.data.input, run.recipe.decision, run.network()
+    view = look(network, tmp_path, spec, decision, explainer(network))
+    assert view.times == pytest.approx((np.arange(5)[:, None] * 2 + np.arange(4)) / spec.fps)
+    assert view.footage.fps == pytest.approx(spec.fps)
+    assert view.probabilities == pytest.approx(
+        window_probabilities(network, tmp_path, spec, decision), abs=1e-5
+    )
+
+
 @pytest.mark.parametrize(
     ("streams", "flow", "channels"),
     [("flow", {}, 2), ("rgb+flow", {}, 5), ("flow", {"magnitude": True}, 3)],
@@ -68,3 +83,9 @@ def test_a_class_is_found_by_its_name():
     assert index_of("right", LABELS) == 1
     with pytest.raises(UsageError, match="no class 'up'; this run knows: left, right"):
         index_of("up", LABELS)
+
+
+def test_a_run_on_the_published_data_path_is_not_shown_other_clips_than_it_was_taught(new_run):
+    run = new_run(data__faithful=True, data__input__streams="rgb+flow", data__input__flow={})
+    with pytest.raises(UsageError, match=r"trained with data\.faithful.*vedette-train evaluate judges it"):
+        on_device(run)

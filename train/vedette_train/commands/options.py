@@ -14,13 +14,25 @@ from vedette_train.console import console
 if TYPE_CHECKING:
     from vedette_train.recipe import Recipe
 
-__all__ = ["DataOption", "RecipeArgument", "RunArgument", "SetOption", "load", "print_folds", "print_metrics"]
+__all__ = [
+    "CacheOption",
+    "DataOption",
+    "RecipeArgument",
+    "RunArgument",
+    "SetOption",
+    "load",
+    "print_folds",
+    "print_metrics",
+]
 
 RecipeArgument = Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")]
 RunArgument = Annotated[Path, typer.Argument(help="A run's folder.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of classes; overrides data.root.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: train.epochs=5")
+]
+CacheOption = Annotated[
+    Path | None, typer.Option(help="Folder of decoded frames, as prepare --out; default the user's cache.")
 ]
 
 _OF_ONE_CLASS = ("f1", "precision", "recall", "specificity", "auc", "average_precision")

@@ -9,6 +9,7 @@ import typer
 
 from vedette_edge.errors import UsageError
 from vedette_train.commands.options import (
+    CacheOption,
     DataOption,
     RecipeArgument,
     RunArgument,
@@ -34,6 +35,7 @@ def fit(
     data: DataOption = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/<recipe>.")] = None,
     set_: SetOption = None,
+    cache: CacheOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
     devices: Annotated[
         int, typer.Option(min=1, help="Processes that train together, a GPU each; torchrun works as well.")
@@ -56,7 +58,9 @@ def fit(
 
     directory = out or Path("runs") / (f"{loaded.name}-debug" if debug else loaded.name)
     target = WandbTarget(wandb_project, wandb_name) if wandb else None
-    run = run_fit(loaded, root, directory, resume=resume, devices=devices, wandb=target, debug=debug)
+    run = run_fit(
+        loaded, root, directory, resume=resume, cache=cache, devices=devices, wandb=target, debug=debug
+    )
     print_metrics(run.directory)
 
 
@@ -66,13 +70,14 @@ def crossval(
     data: DataOption = None,
     out: Annotated[Path | None, typer.Option(help="Gets a run a fold; default runs/<recipe>-cv.")] = None,
     set_: SetOption = None,
+    cache: CacheOption = None,
 ) -> None:
     """Train once for each fold and judge every video by a network that never saw its group."""
     loaded, root = load(recipe, data, set_)
     from vedette_train.crossval import cross_validate
 
     directory = out or Path("runs") / f"{loaded.name}-cv"
-    metrics = cross_validate(loaded, root, directory)
+    metrics = cross_validate(loaded, root, directory, cache=cache)
     print_metrics(directory)
     print_folds(metrics)
 

@@ -264,7 +264,7 @@ def _make(cache: Path) -> None:
 def _refused(cache: Path, error: OSError) -> DataError:
     return DataError(
         f"{cache}: decoded frames cannot be written ({error.strerror}); make room, or choose another place "
-        "with XDG_CACHE_HOME; the next call goes on from what was finished"
+        "with --cache, prepare --out or XDG_CACHE_HOME; the next call goes on from what was finished"
     )
 
 

@@ -154,8 +154,14 @@ def on_device(run: Run) -> nn.Module:
     """Return the run's network on the GPU where there is one.
 
     Raises:
+        UsageError: when it was trained on the published data path, which is not the one that shows it videos.
         DataError: when its weights cannot be loaded.
     """
+    if run.recipe.data.faithful:
+        raise UsageError(
+            f"{run.directory} was trained with data.faithful, and here it would see clips as a device makes "
+            "them; vedette-train evaluate judges it"
+        )
     return run.network().to("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -3,7 +3,8 @@
 Adding one takes a module with a class built from keyword arguments, and one line in `MODELS`. The class takes
 `num_classes`, and may ask for `in_channels` and `frames`, which it is then told; without `in_channels` it
 takes `channels` of them, a class attribute, 3 by default. It has `forward` (clips to logits), and, to be
-exported, `forward_with_heatmap` and `heatmap_cells` (`HeatmapModel`).
+exported, `forward_with_heatmap` and `heatmap_cells` (`HeatmapModel`). One that can begin with published
+weights has `load_pretrained` (`Pretrainable`).
 
 >>> model = create_model("mobilenet_v2_3d", num_classes=17, width_mult=1.0, mode="standard")
 >>> sum(parameter.numel() for parameter in model.parameters())
@@ -15,13 +16,21 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib import import_module
 from inspect import signature
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from torch import Tensor, nn
 
 from vedette_edge.manifest import Cells, InputSpec
 
-__all__ = ["MODELS", "HeatmapModel", "create_for_input", "create_model", "takes"]
+__all__ = [
+    "MODELS",
+    "HeatmapModel",
+    "Pretrainable",
+    "create_for_input",
+    "create_model",
+    "pretrainable",
+    "takes",
+]
 
 MODELS: dict[str, tuple[str, str]] = {
     "ds3d_baseline": ("vedette_train.models.dual_stream", "Ds3dBaseline"),
@@ -51,6 +60,27 @@ class HeatmapModel(Protocol):
     def forward_with_heatmap(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map clips (N, C, T, H, W) to logits (N, K) and class maps (N, K, T', H', W')."""
         ...
+
+
+@runtime_checkable
+class Pretrainable(Protocol):
+    """A network for whose body weights are published."""
+
+    def load_pretrained(self, source: str) -> None:
+        """Start from published weights, in place; the last layer stays as it is.
+
+        Args:
+            source: "torchvision" to download them, or a `.pth` file.
+
+        Raises:
+            DataError: when the weights cannot be had or do not fit.
+        """
+        ...
+
+
+def pretrainable() -> list[str]:
+    """Return the names of the networks that are `Pretrainable`."""
+    return sorted(name for name in MODELS if hasattr(_class_of(name), "load_pretrained"))
 
 
 def create_model(name: str, **arguments: Any) -> nn.Module:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from vedette_edge.manifest import Cells
+from vedette_train.models.inflate import inflate, load_imagenet_weights
 from vedette_train.models.layers import ConvBnRelu6, InvertedResidual3d, PaddedConv3d, Stride
 
 __all__ = ["MODES", "PADDINGS", "TIME_POOLINGS", "MobileNetV2_3d"]
@@ -133,6 +134,17 @@ class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyph
         """Map clips (N, C, T, H, W) to logits (N, K)."""
         logits: Tensor = self.classifier(self.pooled(self.features(x)))
         return logits
+
+    def load_pretrained(self, source: str) -> None:
+        """Start from the 2D network's ImageNet weights, in place; see `models.inflate`.
+
+        Args:
+            source: "torchvision" to download them, or a `.pth` file with torchvision's key names.
+
+        Raises:
+            DataError: when they cannot be had or are not of this network.
+        """
+        inflate(self, load_imagenet_weights(source))
 
     def pooled(self, features: Tensor) -> Tensor:
         """Map features (N, C, T', H', W') to those of the clip, (N, C)."""
