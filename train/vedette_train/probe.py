@@ -25,7 +25,7 @@ from vedette_edge.errors import ConfigError
 
 __all__ = ["Probe", "fit_probe", "last_linear", "probe"]
 
-_STRENGTHS = np.logspace(-4, 0, 9)  # scikit-learn's C, the inverse of the L2 penalty
+_STRENGTHS = np.logspace(-4, -1, 7)  # scikit-learn's C, the inverse of the L2 penalty
 _INNER_FOLDS = 5
 
 
@@ -98,7 +98,7 @@ def fit_probe(
         cv=list(GroupKFold(folds).split(features, labels, np.asarray(groups))) if folds > 1 else None,
         scoring="neg_log_loss",
         class_weight="balanced" if balance else None,
-        max_iter=500,
+        max_iter=300,
     )
     with warnings.catch_warnings():
         # A fold may lack a class, and a weak penalty may not converge: both only make that C lose.

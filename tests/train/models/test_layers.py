@@ -37,17 +37,22 @@ def test_depthwise_by_time_taps_is_the_3d_convolution(stride, t, h, w, channels,
             assert torch.allclose(mine, its, atol=1e-10)
 
 
-def test_the_taps_serve_training_only(monkeypatch):
+def test_the_taps_serve_training_and_kernels_that_look_at_one_frame(monkeypatch):
     layer, clip = DepthwiseConv3d(2), torch.randn(1, 2, 3, 4, 4)
     calls = []
     taps = layer.by_time_taps
-    monkeypatch.setattr(layer, "by_time_taps", lambda x: calls.append(x) or taps(x))
+    monkeypatch.setattr(layer, "by_time_taps", lambda *given: calls.append(given) or taps(*given))
     layer.eval()(clip)
     with torch.no_grad():
         layer.train()(clip)
     assert not calls
     layer(clip)
     assert len(calls) == 1
+    with torch.no_grad():
+        layer.weight[:, :, 0] = layer.weight[:, :, 2] = 0.0
+        judged = layer.eval()(clip)
+    assert calls[1][1] == [1]
+    assert torch.allclose(judged, plain(layer, clip), atol=1e-6)
 
 
 @pytest.mark.parametrize("causal", [False, True])

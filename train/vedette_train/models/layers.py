@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -63,9 +64,10 @@ class PaddedConv3d(nn.Conv3d):
 class DepthwiseConv3d(PaddedConv3d):
     """A 3x3x3 convolution of each channel by itself.
 
-    PyTorch's backward of grouped 3D convolutions is slow on CPUs, so training there runs the same
-    function as the sum of three depthwise 2D convolutions, one for each tap in time. Parameters,
-    results and the exported graph are those of the 3D convolution.
+    PyTorch's grouped 3D convolutions are slow on CPUs, most of all backwards. So training there runs the
+    same function as the sum of three depthwise 2D convolutions, one for each tap in time, and so does
+    judging where only one tap is not zero. Parameters, results and the exported graph are those of the 3D
+    convolution.
     """
 
     def __init__(
@@ -81,30 +83,39 @@ class DepthwiseConv3d(PaddedConv3d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name is nn.Conv3d's
         """Map (N, C, T, H, W) to (N, C, T', H', W')."""
-        if self.training and torch.is_grad_enabled() and input.device.type == "cpu":
-            return self.by_time_taps(input)
-        return super().forward(input)
+        if input.device.type != "cpu" or torch.compiler.is_exporting():
+            return super().forward(input)
+        if torch.is_grad_enabled():
+            return self.by_time_taps(input) if self.training else super().forward(input)
+        # Kernels that were inflated and not trained since look at one frame.
+        filled = [tap for tap in range(3) if self.weight[:, :, tap].any()]
+        return self.by_time_taps(input, filled) if len(filled) == 1 else super().forward(input)
 
-    def by_time_taps(self, input: Tensor) -> Tensor:  # noqa: A002
-        """Compute the same as `forward`, as a sum of 2D convolutions over shifted frames."""
+    def by_time_taps(self, input: Tensor, taps: Sequence[int] = (0, 1, 2)) -> Tensor:  # noqa: A002
+        """Compute the same as `forward`, as a sum of 2D convolutions over shifted frames.
+
+        Args:
+            input: (N, C, T, H, W).
+            taps: those of the kernel's three that are not all zero.
+        """
         n, c, t = input.shape[:3]
-        stride_t, stride_h, stride_w = self.stride
-        frames = self.padded(input, self.past or 1, 0 if self.past else 1).transpose(1, 2)
-        h, w = frames.shape[-2:]
-        t_out = (t - 1) // stride_t + 1
+        frames = self.padded(input, self.past or 1, 0 if self.past else 1)
+        t_out = (t - 1) // self.stride[0] + 1
         total: Tensor | None = None
-        for tap in range(3):
-            shifted = frames[:, tap : tap + stride_t * (t_out - 1) + 1 : stride_t]
+        for tap in taps:
+            last = tap + self.stride[0] * (t_out - 1)
+            shifted = frames[:, :, tap : last + 1 : self.stride[0]]
             filtered = F.conv2d(
-                shifted.reshape(n * t_out, c, h, w),
-                self.weight[:, :, tap],
-                stride=(stride_h, stride_w),
+                # Each channel of each frame is a channel of its own, so nothing has to change places.
+                shifted.reshape(n, c * t_out, *frames.shape[-2:]),
+                self.weight[:, :, tap].repeat_interleave(t_out, dim=0),
+                stride=self.stride[1:],
                 padding=self.padding[1:],
-                groups=c,
+                groups=c * t_out,
             )
             total = filtered if total is None else total + filtered
         assert total is not None
-        return total.view(n, t_out, c, *total.shape[-2:]).transpose(1, 2)
+        return total.view(n, c, t_out, *total.shape[-2:])
 
 
 class ConvBnRelu6(nn.Sequential):
