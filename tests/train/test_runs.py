@@ -116,7 +116,10 @@ def test_weights_that_are_not_finite_are_refused(value, run):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"model__name": "mobilenet"}, "recipe 'tiny', model: unknown model 'mobilenet', did you mean 'mobilenet_v2_3d'"),
+        (
+            {"model__name": "mobilenet"},
+            "recipe 'tiny', model: unknown model 'mobilenet', did you mean 'mobilenet_v2_3d'",
+        ),
         ({"model__width_mult": 0.05}, "recipe 'tiny', model: .*width_mult >= 1/16"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vedette_edge import __version__
-from vedette_train.commands import data, training
+from vedette_train.commands import anomaly, anomaly_data, data, training
 
 __all__ = ["app"]
 
@@ -20,7 +20,9 @@ app = typer.Typer(
 )
 for group in (training,):
     app.registered_commands += group.app.registered_commands
+data.app.registered_commands += anomaly_data.app.registered_commands
 app.add_typer(data.app, name="data")
+app.add_typer(anomaly.app, name="anomaly")
 
 
 def _print_version(wanted: bool) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vedette_edge.files import write_atomically
 
-__all__ = ["plot_confusion", "plot_curves"]
+__all__ = ["plot_confusion", "plot_curves", "save_figure"]
 
 _PANELS = (("loss", "loss"), ("accuracy", "accuracy"))
 
@@ -36,7 +36,7 @@ def plot_curves(history: Mapping[str, Sequence[float]], path: Path) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_confusion(counts: NDArray[np.int64], labels: Sequence[str], title: str, path: Path) -> None:
@@ -62,12 +62,13 @@ def plot_confusion(counts: NDArray[np.int64], labels: Sequence[str], title: str,
     axes.set_yticks(ticks, labels)
     axes.set(title=title, xlabel="predicted", ylabel="true")
     figure.colorbar(image, label="share of the true class", shrink=0.8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path, *, dpi: int = 130) -> None:
+    """Write a figure as PNG, whole or not at all."""
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
     with matplotlib.rc_context({"font.size": 9}):
-        figure.savefig(buffer, format="png", dpi=130)
+        figure.savefig(buffer, format="png", dpi=dpi)
     write_atomically(path, buffer.getvalue())

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vedette_train.commands.anomaly import evaluate_detector, fit_detector
 from vedette_train.commands.options import (
     DataOption,
     RecipeArgument,
@@ -14,6 +15,7 @@ from vedette_train.commands.options import (
     SetOption,
     load,
     print_metrics,
+    task_of,
 )
 from vedette_train.console import progress
 
@@ -30,7 +32,10 @@ def fit(
     set_: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
 ) -> None:
-    """Train a recipe on a folder of classes."""
+    """Train a recipe on a folder of classes, or of good pictures where its task is anomaly."""
+    if task_of(recipe, set_) == "anomaly":
+        fit_detector(recipe, data, out, set_, resume=resume)
+        return
     loaded, root = load(recipe, data, set_)
     # Only now, because it takes seconds, and a wrong recipe should be told at once.
     from vedette_train.fit import fit as run_fit
@@ -61,9 +66,13 @@ def evaluate(
     data: Annotated[Path | None, typer.Option(help="The dataset, where it moved.")] = None,
 ) -> None:
     """Predict the validation videos of a run again, and write its report anew."""
+    from vedette_train.anomaly.run import is_anomaly_run
     from vedette_train.evaluate import evaluate_run, write_report
     from vedette_train.runs import open_run
 
+    if is_anomaly_run(run):
+        evaluate_detector(run, data)
+        return
     opened = open_run(run)
     with progress("evaluate") as on_progress:
         predictions = evaluate_run(opened, data, on_progress)
@@ -74,7 +83,7 @@ def evaluate(
 @app.command()
 def recipes() -> None:
     """List the packaged recipes."""
-    from vedette_train.recipe import load_recipe, packaged_recipes
+    from vedette_train.settings import packaged_recipes, read_settings
 
     for name in packaged_recipes():
-        typer.echo(f"{name:<12} {load_recipe(name).description.strip()}")
+        typer.echo(f"{name:<14} {read_settings(name)[0]['description'].strip()}")
