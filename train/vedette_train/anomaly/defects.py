@@ -20,7 +20,7 @@ __all__ = ["add_defect", "change_light", "change_size", "smooth_noise"]
 
 Mask = NDArray[np.bool_]
 
-_LEAST_CHANGE = 8.0  # grey values, mean over the defect; less is not to be seen
+_LEAST_CHANGE = 5.0  # grey values, mean over the defect; less is not to be seen
 _ATTEMPTS = 8
 
 

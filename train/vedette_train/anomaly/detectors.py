@@ -195,7 +195,10 @@ class DrawnDefects(Detector):
         )
         joined = each * len(recipe.backbone.layers)
         self.head = nn.Sequential(
-            nn.BatchNorm2d(joined), *_conv(joined, settings.width), *_conv(settings.width, settings.width)
+            # Each picture against itself, so that a piece of another grain or light is not a defect all over.
+            nn.InstanceNorm2d(joined, affine=True),
+            *_conv(joined, settings.width),
+            *_conv(settings.width, settings.width),
         )
         self.last = nn.Conv2d(settings.width, 1, 1)
         nn.init.constant_(torch.as_tensor(self.last.bias), _RARE)

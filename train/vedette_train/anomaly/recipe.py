@@ -142,6 +142,9 @@ class AnomalyTrainSettings(Section):
     backbone_lr: float = Field(0.0, ge=0, description="0: the backbone is frozen.")
     weight_decay: float = Field(0.0, ge=0)
     schedule: Literal["constant", "cosine"] = "constant"
+    average: float = Field(
+        0.0, ge=0, lt=1, description="Keep a moving average of the weights with this decay; 0: the weights."
+    )
     patience: int | None = Field(None, ge=1, description="Epochs without a lower validation loss; None: all.")
     keep: Literal["best", "last"] = "best"
     cache_mb: int = Field(1024, ge=0, description="Frozen features of unchanging pictures are kept in this.")

@@ -10,14 +10,15 @@ import csv
 import io
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from vedette_edge.errors import DataError, UsageError
 from vedette_edge.files import write_atomically
@@ -176,6 +177,8 @@ class _Loop:
         self.val = TrainingPictures([picture.path for picture in held_out], recipe, held_out=True)
         self.names = [picture.name for picture in train]
         self.detector = build_detector(recipe).to(device)
+        self.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = AveragedModel(self.detector, avg_fn=_moving_average(recipe.train.average))
         self.state = _State()
         self.best: dict[str, Tensor] = {}
         settings = recipe.train
@@ -203,9 +206,16 @@ class _Loop:
             self.detector.begin(self._measured())
         while self.state.epoch < settings.epochs and not self._stalled():
             self._epoch()
-        if settings.keep == "best":
-            self.detector.load_state_dict(self.best)
+        self.detector.load_state_dict(self.best if settings.keep == "best" else self._weights())
         self.detector.eval()
+
+    def _weights(self) -> dict[str, Tensor]:
+        """Return what is validated and kept: the averaged weights, with the running statistics of now."""
+        return self._averaged_detector().state_dict()
+
+    def _averaged_detector(self) -> Detector:
+        detector: Any = self.averaged.module
+        return cast("Detector", detector)
 
     def _stalled(self) -> bool:
         patience = self.recipe.train.patience
@@ -231,7 +241,7 @@ class _Loop:
         }
         if row["val_loss"] < state.best_loss:
             state.best_loss, state.best_epoch = row["val_loss"], state.epoch
-            self.best = {name: tensor.detach().clone() for name, tensor in self.detector.state_dict().items()}
+            self.best = {name: tensor.detach().clone() for name, tensor in self._weights().items()}
         self._save()
         _add_row(self.out / _HISTORY, row)
         log(
@@ -240,7 +250,7 @@ class _Loop:
         )
 
     def _step(self, number: int, chosen: Sequence[int]) -> float:
-        features, masks = self._features(self.train, chosen, kept=True)
+        features, masks = self._features(self.train, chosen, self.detector)
         loss = self.detector.loss(features, masks)
         if not torch.isfinite(loss):
             names = ", ".join(self.names[index] for index in chosen)
@@ -252,16 +262,17 @@ class _Loop:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.schedule.step()
+        self.averaged.update_parameters(self.detector)
         return float(loss.detach())
 
     @torch.no_grad()
     def _validate(self) -> float:
-        self.detector.eval()
+        detector = self._averaged_detector().eval()
         total = 0.0
         indices = range(len(self.val))
         for chosen in batches(len(self.val), self.recipe.train.batch_size, indices):
-            features, masks = self._features(self.val, chosen, kept=True)
-            total += float(self.detector.loss(features, masks)) * len(chosen)
+            features, masks = self._features(self.val, chosen, detector)
+            total += float(detector.loss(features, masks)) * len(chosen)
         if not math.isfinite(total):
             raise DataError(
                 f"the held-out pictures' loss is {total:g} after epoch {self.state.epoch}; lower train.lr"
@@ -269,7 +280,7 @@ class _Loop:
         return total / len(self.val)
 
     def _features(
-        self, source: TrainingPictures, chosen: Sequence[int], *, kept: bool
+        self, source: TrainingPictures, chosen: Sequence[int], detector: Detector
     ) -> tuple[Tensor, Tensor]:
         """Return features and masks of pictures; from memory where they cannot have changed."""
         frozen = source.unchanging and self.recipe.anomaly.method == "featcae"
@@ -277,19 +288,19 @@ class _Loop:
             pairs = [source(index, self.state.epoch) for index in chosen]
             images = torch.stack([pair[0] for pair in pairs]).to(self.device)
             masks = torch.stack([pair[1] for pair in pairs]).to(self.device)
-            return self.detector.features(images), masks
-        features = torch.cat([self._frozen(source, index, kept=kept) for index in chosen]).to(self.device)
+            return detector.features(images.contiguous(memory_format=torch.channels_last)), masks
+        features = torch.cat([self._frozen(source, index) for index in chosen]).to(self.device)
         return features, torch.empty(0, device=self.device)
 
     @torch.no_grad()
-    def _frozen(self, source: TrainingPictures, index: int, *, kept: bool) -> Tensor:
+    def _frozen(self, source: TrainingPictures, index: int) -> Tensor:
         key = (source is self.val, index)
         found = self._kept.get(key)
         if found is None:
             # One picture at a time, so that its features do not depend on its neighbours in a batch.
             found = self.detector.features(source(index, 0)[0][None].to(self.device)).cpu()
             used = (len(self._kept) + 1) * found.nbytes
-            if kept and used <= self.recipe.train.cache_mb * 2**20:
+            if used <= self.recipe.train.cache_mb * 2**20:
                 self._kept[key] = found
         return found
 
@@ -300,13 +311,14 @@ class _Loop:
             return []
         step = max(1, len(self.train) // most)
         chosen = range(0, len(self.train), step)
-        return [self._features(self.train, [index], kept=True)[0].cpu() for index in chosen]
+        return [self._features(self.train, [index], self.detector)[0].cpu() for index in chosen]
 
     def _save(self) -> None:
         save_tensors(
             self.out / _CHECKPOINT,
             {
                 "detector": self.detector.state_dict(),
+                "averaged": self.averaged.state_dict(),
                 "best": self.best,
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": {"last_epoch": self.schedule.last_epoch},
@@ -319,6 +331,7 @@ class _Loop:
         try:
             data = torch.load(path, map_location=self.device, weights_only=True)
             self.detector.load_state_dict(data["detector"])
+            self.averaged.load_state_dict(data["averaged"])
             self.optimizer.load_state_dict(data["optimizer"])
             self.best = data["best"]
             epoch, loss, best = data["state"]
@@ -326,6 +339,16 @@ class _Loop:
             self.schedule.last_epoch = int(data["schedule"]["last_epoch"])
         except Exception as error:  # torch.load raises what its unpickler meets
             raise DataError(f"{path}: cannot go on from this checkpoint ({error})") from error
+
+
+def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Return how weights enter the average: the first steps with more weight, as they are soon outdated."""
+
+    def averaged(average: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
+        kept = min(decay, (float(steps) + 1) / (float(steps) + 10))
+        return average + (1 - kept) * (current - average)
+
+    return averaged
 
 
 def _rate(step: int, total: int) -> float:
@@ -345,7 +368,8 @@ def _calibrate(
     threshold = fit_threshold([one.score for one in judged], recipe.threshold)
     log(
         f"threshold {threshold.value:.4g} ({threshold.rule}): {threshold.alarms} of "
-        f"{threshold.pictures} good pictures reach it, 95 % interval of false alarms {threshold.low:.3f} to {threshold.high:.3f}"
+        f"{threshold.pictures} good pictures reach it, "
+        f"95 % interval of false alarms {threshold.low:.3f} to {threshold.high:.3f}"
     )
     if threshold.warning:
         log(threshold.warning, style="yellow")
