@@ -45,7 +45,7 @@ def test_from_drawing_to_detecting(command, tmp_path):
     (tmp_path / "tiny.yaml").write_text(tiny_anomaly(train__epochs=1).to_yaml())
     code, printed = command("fit", "tiny.yaml", "--data", "data", "--set", "seed=5")
     assert code == 0
-    assert re.search(r"image AUROC +│ [01]\.\d{3} │ [01]\.\d{3} to [01]\.\d{3} +│ 6", printed)
+    assert re.search(r"image AUROC +│ [01]\.\d{3} +│ [01]\.\d{3} to [01]\.\d{3} +│ 6", printed)
     metrics = tmp_path / "runs" / "tiny" / "metrics.json"
     fitted = json.loads(metrics.read_text())["threshold"]
     code, printed = command("evaluate", "runs/tiny")
