@@ -81,7 +81,16 @@ def test_a_picture_depends_on_seed_epoch_and_number_only(surfaces):
     assert picture.equal(again)
     assert mask.equal(same)
     assert not picture.equal(first(4, 8)[0])
-    assert not first.unchanging
+    assert first.variant(8) is None
+
+
+def test_variants_take_turns(surfaces):
+    from anomaly_helpers import tiny_anomaly
+
+    paths = sorted((surfaces / "train" / "good").iterdir())
+    pictures = TrainingPictures(paths, tiny_anomaly(draw__light=1.0, draw__variants=2))
+    assert pictures(1, 0)[0].equal(pictures(1, 2)[0])
+    assert not pictures(1, 0)[0].equal(pictures(1, 1)[0])
 
 
 def test_held_out_pictures_never_change(surfaces):
@@ -90,5 +99,5 @@ def test_held_out_pictures_never_change(surfaces):
     recipe = tiny_anomaly(anomaly__method="defects", draw__light=1.0)
     paths = sorted((surfaces / "train" / "good").iterdir())
     pictures = TrainingPictures(paths, recipe, held_out=True)
-    assert pictures.unchanging
+    assert pictures.variant(5) == 0
     assert pictures(2, 0)[0].equal(pictures(2, 5)[0])

@@ -49,7 +49,6 @@ def test_stated_channels_that_contradict_the_layers_are_refused(layers, channels
         ({"anomaly__latent_dimm": 3}, "unknown key, did you mean 'latent_dim'?"),
         ({"anomaly__border": 8}, "leaves fewer than anomaly.top_k"),
         ({"data__input__std": [1.0, 0.0, 1.0]}, "data.input.std must be positive"),
-        ({"train__backbone_lr": 1e-4}, "train.backbone_lr needs method defects"),
         ({"task": "classify"}, "task"),
         ({"train__lr": 0.0}, "train.lr"),
     ],

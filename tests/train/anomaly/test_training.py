@@ -54,6 +54,12 @@ def test_the_weights_are_tensors_and_floats_only(shared_run):
     [
         {},
         {"anomaly__method": "defects", "train__schedule": "cosine", "draw__hflip": 0.5, "draw__light": 0.5},
+        {
+            "anomaly__method": "defects",
+            "draw__variants": 2,
+            "train__average": 0.9,
+            "train__weight_decay": 0.01,
+        },
     ],
 )
 def test_an_interrupted_run_ends_with_the_same_weights_to_the_bit(changes, surfaces, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vedette_train.anomaly.backbones import FeatureReader, build_backbone, pooled
-from vedette_train.anomaly.recipe import CHANNELS, AnomalyRecipe
+from vedette_train.anomaly.recipe import AnomalyRecipe
 
 __all__ = [
     "Detector",
@@ -54,13 +54,12 @@ class Detector(nn.Module, ABC):
     """Judges pictures; the map is without its border, and the score is made of what the map shows."""
 
     def __init__(self, reader: FeatureReader, recipe: AnomalyRecipe) -> None:
-        """Freeze the backbone unless the recipe trains it."""
+        """Freeze the backbone."""
         super().__init__()
         self.reader = reader
         self.border, self.top_k = recipe.anomaly.border, recipe.anomaly.top_k
         self.relative = recipe.anomaly.relative
-        self.frozen = recipe.train.backbone_lr == 0
-        self.reader.requires_grad_(not self.frozen)
+        self.reader.requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Map pictures (N, 3, H, W) float32 to scores (N,) and maps (N, H', W').
@@ -75,7 +74,7 @@ class Detector(nn.Module, ABC):
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        """Map pictures (N, 3, H, W) to one tensor (N, C, h, w); the backbone's part of the work."""
+        """Map pictures (N, 3, H, W) to one tensor (N, C, h, w): the backbone's work, which never changes."""
 
     @abstractmethod
     def whole_map(self, features: Tensor) -> Tensor:
@@ -186,27 +185,20 @@ class DrawnDefects(Detector):
     def __init__(self, reader: FeatureReader, recipe: AnomalyRecipe) -> None:
         """Build it with a random head."""
         super().__init__(reader, recipe)
-        settings, spec = recipe.anomaly, recipe.spec
-        table = CHANNELS[recipe.backbone.name]
-        each = 3 * settings.width // 4
+        settings, spec, width = recipe.anomaly, recipe.spec, recipe.anomaly.width
         self.size = (-(-spec.height // settings.stride), -(-spec.width // settings.stride))
-        self.squeeze = nn.ModuleList(
-            nn.Conv2d(table[int(layer[-1]) - 1], each, 1) for layer in recipe.backbone.layers
-        )
-        joined = each * len(recipe.backbone.layers)
         self.head = nn.Sequential(
             # Each picture against itself, so that a piece of another grain or light is not a defect all over.
-            nn.InstanceNorm2d(joined, affine=True),
-            *_conv(joined, settings.width),
-            *_conv(settings.width, settings.width),
+            nn.InstanceNorm2d(recipe.backbone.channels, affine=True),
+            *_conv(recipe.backbone.channels, width, 1),
+            *_conv(width, width, 3),
         )
-        self.last = nn.Conv2d(settings.width, 1, 1)
+        self.last = nn.Conv2d(width, 1, 1)
         nn.init.constant_(torch.as_tensor(self.last.bias), _RARE)
 
     def features(self, images: Tensor) -> Tensor:
-        """Map pictures (N, 3, H, W) to squeezed features (N, C, h, w) of all layers."""
-        maps = [layer(part) for layer, part in zip(self.squeeze, self.reader(images), strict=True)]
-        return torch.cat([_resized(part, self.size) for part in maps], dim=1)
+        """Map pictures (N, 3, H, W) to features of all layers, (N, C, h, w): a cell each `stride` pixels."""
+        return torch.cat([_resized(part, self.size) for part in self.reader(images)], dim=1)
 
     def whole_map(self, features: Tensor) -> Tensor:
         """Map features to logits (N, h, w)."""
@@ -231,8 +223,8 @@ class DrawnDefects(Detector):
 _RARE = -3.0  # the logit that training starts from, as most cells are good
 
 
-def _conv(before: int, after: int) -> list[nn.Module]:
-    return [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+def _conv(before: int, after: int, kernel: int) -> list[nn.Module]:
+    return [nn.Conv2d(before, after, kernel, padding=kernel // 2), nn.BatchNorm2d(after), nn.ReLU()]
 
 
 def _resized(part: Tensor, size: tuple[int, int]) -> Tensor:

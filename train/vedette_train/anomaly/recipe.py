@@ -130,6 +130,12 @@ class DrawSettings(Section):
     )
     light: float = Field(0.0, ge=0, le=2, description="How far gain, gamma and slope of the light vary.")
     defects: Fraction = Field(0.6, description="Method defects: how often a picture gets any.")
+    variants: int = Field(
+        0,
+        ge=0,
+        description="Ways in which each picture is changed, in turn, so that their features can be kept. 0: "
+        "another one every epoch.",
+    )
     most: int = Field(2, ge=1, description="Method defects: the most that one picture gets.")
 
 
@@ -139,7 +145,6 @@ class AnomalyTrainSettings(Section):
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(4, ge=1)
     lr: float = Field(1e-3, gt=0)
-    backbone_lr: float = Field(0.0, ge=0, description="0: the backbone is frozen.")
     weight_decay: float = Field(0.0, ge=0)
     schedule: Literal["constant", "cosine"] = "constant"
     average: float = Field(
@@ -147,7 +152,7 @@ class AnomalyTrainSettings(Section):
     )
     patience: int | None = Field(None, ge=1, description="Epochs without a lower validation loss; None: all.")
     keep: Literal["best", "last"] = "best"
-    cache_mb: int = Field(1024, ge=0, description="Frozen features of unchanging pictures are kept in this.")
+    cache_mb: int = Field(1024, ge=0, description="Memory for features of pictures that come again.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
@@ -248,9 +253,5 @@ def _contradictions(recipe: AnomalyRecipe) -> list[str]:
         found.append(
             f"the map has {rows} x {columns} cells; without anomaly.border {settings.border} that leaves "
             f"fewer than anomaly.top_k {settings.top_k}; enlarge data.input"
-        )
-    if recipe.train.backbone_lr and settings.method == "featcae":
-        found.append(
-            "train.backbone_lr needs method defects: an autoencoder would make its own features constant"
         )
     return found

@@ -22,8 +22,6 @@ from vedette_train.anomaly.recipe import AnomalyRecipe, DrawSettings
 
 __all__ = ["TrainingPictures", "batches"]
 
-_NEVER_DRAWN = 0  # the epoch whose changes the held-out pictures keep
-
 
 class TrainingPictures:
     """Good pictures as tensors, with what the recipe draws on them."""
@@ -45,20 +43,22 @@ class TrainingPictures:
         """Return the number of pictures."""
         return len(self._paths)
 
-    @property
-    def unchanging(self) -> bool:
-        """Whether a picture is the same in every epoch."""
+    def variant(self, epoch: int) -> int | None:
+        """Return the number of an epoch's way of changing pictures, where it comes again; None where not."""
         draw = self._recipe.draw
         changed = self._draws_defects or draw.hflip or draw.vflip or draw.zoom or draw.light
-        return self._held_out or not changed
+        if self._held_out or not changed:
+            return 0
+        return epoch % draw.variants if draw.variants else None
 
     def __call__(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Return picture (3, H, W) float32 and mask (H, W) float32, 1 on drawn defects."""
         spec, draw = self._recipe.spec, self._recipe.draw
         image = self._images[index]
         mask = np.zeros(image.shape[:2], np.bool_)
-        key = (self._recipe.seed, _NEVER_DRAWN if self._held_out else epoch + 1, index, int(self._held_out))
-        rng = np.random.default_rng(key)
+        variant = self.variant(epoch)
+        drawing = epoch if variant is None else variant
+        rng = np.random.default_rng((self._recipe.seed, drawing, index, int(self._held_out)))
         if not self._held_out:
             image = _changed(image, draw, rng)
         if self._draws_defects and rng.random() < draw.defects:

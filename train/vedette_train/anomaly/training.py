@@ -182,19 +182,15 @@ class _Loop:
         self.state = _State()
         self.best: dict[str, Tensor] = {}
         settings = recipe.train
-        backbone = [p for p in self.detector.reader.parameters() if p.requires_grad]
-        known = {id(p) for p in self.detector.reader.parameters()}
-        head = [p for p in self.detector.parameters() if id(p) not in known]
-        groups: list[dict[str, Any]] = [{"params": head, "lr": settings.lr}]
-        if backbone:
-            groups.append({"params": backbone, "lr": settings.backbone_lr})
-        self.optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+        head = [parameter for parameter in self.detector.parameters() if parameter.requires_grad]
+        # Without weight decay this is Adam.
+        self.optimizer = torch.optim.AdamW(head, lr=settings.lr, weight_decay=settings.weight_decay)
         self.steps = len(list(batches(len(self.train), settings.batch_size, range(len(self.train)))))
         total = self.steps * settings.epochs
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: _rate(step, total) if settings.schedule == "cosine" else 1.0
         )
-        self._kept: dict[tuple[bool, int], Tensor] = {}
+        self._kept: dict[tuple[bool, int, int], tuple[Tensor, Tensor]] = {}
 
     def run(self, *, resume: bool) -> None:
         """Train to the end, and leave the weights that the recipe wants kept in `detector`."""
@@ -282,25 +278,32 @@ class _Loop:
     def _features(
         self, source: TrainingPictures, chosen: Sequence[int], detector: Detector
     ) -> tuple[Tensor, Tensor]:
-        """Return features and masks of pictures; from memory where they cannot have changed."""
-        frozen = source.unchanging and self.recipe.anomaly.method == "featcae"
-        if not frozen:
-            pairs = [source(index, self.state.epoch) for index in chosen]
-            images = torch.stack([pair[0] for pair in pairs]).to(self.device)
-            masks = torch.stack([pair[1] for pair in pairs]).to(self.device)
+        """Return features and masks of pictures; from memory where they come again."""
+        variant = source.variant(self.state.epoch)
+        if variant is not None:
+            pairs = [self._kept_features(source, index, variant, detector) for index in chosen]
+            features, masks = (torch.stack(part).to(self.device) for part in zip(*pairs, strict=True))
+            return features, masks.float()
+        images, masks = (
+            torch.stack(part).to(self.device)
+            for part in zip(*(source(index, self.state.epoch) for index in chosen), strict=True)
+        )
+        with torch.no_grad():
             return detector.features(images.contiguous(memory_format=torch.channels_last)), masks
-        features = torch.cat([self._frozen(source, index) for index in chosen]).to(self.device)
-        return features, torch.empty(0, device=self.device)
 
     @torch.no_grad()
-    def _frozen(self, source: TrainingPictures, index: int) -> Tensor:
-        key = (source is self.val, index)
+    def _kept_features(
+        self, source: TrainingPictures, index: int, variant: int, detector: Detector
+    ) -> tuple[Tensor, Tensor]:
+        key = (source is self.val, index, variant)
         found = self._kept.get(key)
         if found is None:
+            image, mask = source(index, variant)
             # One picture at a time, so that its features do not depend on its neighbours in a batch.
-            found = self.detector.features(source(index, 0)[0][None].to(self.device)).cpu()
-            used = (len(self._kept) + 1) * found.nbytes
-            if used <= self.recipe.train.cache_mb * 2**20:
+            batch = image[None].to(self.device, memory_format=torch.channels_last)
+            found = detector.features(batch)[0].cpu(), mask > 0
+            size = found[0].nbytes + found[1].nbytes
+            if (len(self._kept) + 1) * size <= self.recipe.train.cache_mb * 2**20:
                 self._kept[key] = found
         return found
 
