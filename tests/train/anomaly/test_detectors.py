@@ -17,12 +17,17 @@ METHODS = [
     {"anomaly__method": "featcae"},
     {"anomaly__method": "featcae", "anomaly__relative": 0.5, "anomaly__standardise": True},
     {"anomaly__method": "defects", "anomaly__relative": 0.9},
+    {"anomaly__method": "defects", "anomaly__relative": 0.9, "anomaly__patches": 50},
 ]
 
 
 def detector(seed=0, **changes):
     torch.manual_seed(seed)
-    return build_detector(tiny_anomaly(**changes))
+    network = build_detector(tiny_anomaly(**changes))
+    if network.measures:
+        with torch.no_grad():
+            network.begin([network.features(torch.randn(1, 3, 64, 64)) for _ in range(3)], seed)
+    return network
 
 
 @pytest.mark.parametrize("changes", METHODS)
@@ -55,9 +60,22 @@ def test_threads_may_share_a_detector(changes):
 def test_the_score_is_made_of_the_map_that_is_shown(changes):
     network = detector(**changes)
     with torch.no_grad():
-        score, found = network(torch.randn(2, 3, 64, 64))
-    largest = np.sort(found.numpy().reshape(2, -1), axis=1)[:, -5:]
-    np.testing.assert_allclose(score.numpy(), largest.mean(axis=1), rtol=1e-5)
+        images = torch.randn(2, 3, 64, 64)
+        score, found = network(images)
+        parts = network.parts(network.features(images))
+    largest = [np.sort(part.numpy().reshape(2, -1), axis=1)[:, -5:].mean(axis=1) for part in parts]
+    np.testing.assert_allclose(score.numpy(), sum(largest), rtol=1e-5)
+    torch.testing.assert_close(found, sum(parts))
+
+
+def test_distances_are_those_to_the_nearest_good_patch():
+    network = detector(anomaly__method="defects", anomaly__patches=30)
+    with torch.no_grad():
+        features = network.features(torch.randn(2, 3, 64, 64))
+        even = (nn.functional.avg_pool2d(features, 3, 1, 1) - network.mean) / network.std
+        cells = even.permute(0, 2, 3, 1).reshape(-1, even.shape[1])
+        wanted = torch.cdist(cells, network.bank).amin(1).view(2, 8, 8)
+        torch.testing.assert_close(network.distances(features), wanted, rtol=1e-3, atol=1e-3)
 
 
 def test_the_border_counts_nowhere():

@@ -60,6 +60,7 @@ class Detector(nn.Module, ABC):
         self.border, self.top_k = recipe.anomaly.border, recipe.anomaly.top_k
         self.relative = recipe.anomaly.relative
         self.reader.requires_grad_(False)
+        self.measures = False
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Map pictures (N, 3, H, W) float32 to scores (N,) and maps (N, H', W').
@@ -67,30 +68,29 @@ class Detector(nn.Module, ABC):
         The maps lack `border` cells at each side of the features' grid; the rest divides what is left of the
         picture evenly.
         """
-        maps = inner_map(self.whole_map(self.features(images)), self.border)
-        if self.relative is not None:
-            maps = self.against(maps, level(maps, self.relative))
-        return top_mean(maps, self.top_k), maps
+        return self.judge(self.features(images))
+
+    def judge(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Map features to scores (N,) and maps (N, H', W'): the detector's part of the work."""
+        parts = self.parts(features)
+        scores = torch.stack([top_mean(part, self.top_k) for part in parts])
+        return scores.sum(dim=0), torch.stack(parts).sum(dim=0)
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """Map pictures (N, 3, H, W) to one tensor (N, C, h, w): the backbone's work, which never changes."""
 
     @abstractmethod
-    def whole_map(self, features: Tensor) -> Tensor:
-        """Map features to anomaly maps (N, h, w), border included."""
-
-    @abstractmethod
-    def against(self, maps: Tensor, levels: Tensor) -> Tensor:
-        """Return maps (N, h, w) measured against a level (N, 1, 1) of their own."""
+    def parts(self, features: Tensor) -> list[Tensor]:
+        """Map features to maps (N, H', W') without border; they add up, and so do their scores."""
 
     @abstractmethod
     def loss(self, features: Tensor, masks: Tensor) -> Tensor:
         """Return the mean loss of a batch; `masks` (N, H, W) float32 are 1 on drawn defects."""
 
-    def begin(self, batches: Sequence[Tensor]) -> None:
-        """Learn what needs no gradient, from features (N, C, h, w) of the training pictures."""
-        del batches
+    def begin(self, batches: Sequence[Tensor], seed: int) -> None:
+        """Learn what needs no gradient, from features (N, C, h, w) of good pictures, if `measures`."""
+        del batches, seed
 
     def train(self, mode: bool = True) -> Detector:
         """Set the mode; the backbone's batch norm always keeps its running statistics."""
@@ -144,17 +144,15 @@ class Reconstruction(Detector):
         """Build it with a random autoencoder."""
         super().__init__(reader, recipe)
         settings, channels = recipe.anomaly, recipe.backbone.channels
-        self.standardise = settings.standardise
+        self.measures = settings.standardise
         self.autoencoder = FeatCAE(channels, settings.latent_dim, batch_norm=settings.batch_norm)
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("std", torch.ones(1, channels, 1, 1))
 
-    def begin(self, batches: Sequence[Tensor]) -> None:
-        """Measure each channel's mean and deviation, where the recipe wants them."""
-        if self.standardise:
-            flat = torch.cat([batch.double().transpose(0, 1).flatten(1) for batch in batches], dim=1)
-            self.mean.copy_(flat.mean(dim=1).view_as(self.mean))
-            self.std.copy_(flat.std(dim=1).clamp(min=1e-4).view_as(self.std))
+    def begin(self, batches: Sequence[Tensor], seed: int) -> None:
+        """Measure each channel's mean and deviation."""
+        del seed
+        _measure(batches, self.mean, self.std)
 
     def features(self, images: Tensor) -> Tensor:
         """Map pictures (N, 3, H, W) to (N, C, h, w), at the first layer's size."""
@@ -166,9 +164,10 @@ class Reconstruction(Detector):
         errors: Tensor = (wanted - self.autoencoder(wanted)).square().mean(dim=1)
         return errors
 
-    def against(self, maps: Tensor, levels: Tensor) -> Tensor:
-        """Return how many times the level each error is."""
-        return maps / levels.clamp(min=1e-12)
+    def parts(self, features: Tensor) -> list[Tensor]:
+        """Map features to errors, as multiples of the picture's own level where the recipe wants that."""
+        errors = inner_map(self.whole_map(features), self.border)
+        return [errors if self.relative is None else errors / level(errors, self.relative).clamp(min=1e-12)]
 
     def loss(self, features: Tensor, masks: Tensor) -> Tensor:
         """Return the mean squared error; masks do not matter."""
@@ -177,24 +176,44 @@ class Reconstruction(Detector):
 
 
 class DrawnDefects(Detector):
-    """Tells drawn defects from good pictures, cell by cell [after DRAEM and NSA, on backbone features].
+    """Tells drawn defects from good pictures [after DRAEM and NSA, on backbone features].
 
-    Its map is the logit of "defect" for each cell.
+    Its map is the logit of "defect" for each cell. With `patches`, the distance to the nearest of that many
+    good patches [PatchCore, Roth et al. 2022] is added, as the log of its ratio to the picture's median.
     """
 
+    bank: Tensor
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, reader: FeatureReader, recipe: AnomalyRecipe) -> None:
-        """Build it with a random head."""
+        """Build it with a random head and an empty bank of patches."""
         super().__init__(reader, recipe)
         settings, spec, width = recipe.anomaly, recipe.spec, recipe.anomaly.width
+        channels, mixed = recipe.backbone.channels, 2 * recipe.anomaly.width
         self.size = (-(-spec.height // settings.stride), -(-spec.width // settings.stride))
         self.head = nn.Sequential(
+            nn.Conv2d(channels, mixed, 1),
             # Each picture against itself, so that a piece of another grain or light is not a defect all over.
-            nn.InstanceNorm2d(recipe.backbone.channels, affine=True),
-            *_conv(recipe.backbone.channels, width, 1),
-            *_conv(width, width, 3),
+            nn.InstanceNorm2d(mixed, affine=True),
+            *_conv(mixed, width),
+            *_conv(width, width),
         )
         self.last = nn.Conv2d(width, 1, 1)
         nn.init.constant_(torch.as_tensor(self.last.bias), _RARE)
+        self.measures = settings.patches > 0
+        self.weight = settings.patch_weight
+        self.register_buffer("bank", torch.zeros(settings.patches, channels))
+        self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("std", torch.ones(1, channels, 1, 1))
+
+    def begin(self, batches: Sequence[Tensor], seed: int) -> None:
+        """Fill the bank with patches drawn from good pictures."""
+        _measure([_smooth(batch) for batch in batches], self.mean, self.std)
+        patches = torch.cat([self._patches(batch.to(self.mean.device)).cpu() for batch in batches])
+        drawn = torch.randperm(len(patches), generator=torch.Generator().manual_seed(seed))
+        # With fewer patches than the bank has places, some stand in it twice.
+        self.bank.copy_(patches[drawn.repeat(-(-len(self.bank) // len(drawn)))[: len(self.bank)]])
 
     def features(self, images: Tensor) -> Tensor:
         """Map pictures (N, 3, H, W) to features of all layers, (N, C, h, w): a cell each `stride` pixels."""
@@ -205,9 +224,25 @@ class DrawnDefects(Detector):
         logits: Tensor = self.last(self.head(features))
         return logits[:, 0]
 
-    def against(self, maps: Tensor, levels: Tensor) -> Tensor:
-        """Return how far above the level each logit is."""
-        return maps - levels
+    def parts(self, features: Tensor) -> list[Tensor]:
+        """Map features to logits above the picture's own level, and to distances from good patches."""
+        logits = inner_map(self.whole_map(features), self.border)
+        found = [logits if self.relative is None else logits - level(logits, self.relative)]
+        if self.measures:
+            distances = inner_map(self.distances(features), self.border)
+            found.append(self.weight * torch.log(distances / level(distances, 0.5)))
+        return found
+
+    def distances(self, features: Tensor) -> Tensor:
+        """Map features (N, C, h, w) to distances from the nearest patch of the bank, (N, h, w)."""
+        patches = self._patches(features)
+        squares = patches.square().sum(dim=1, keepdim=True) + self.bank.square().sum(dim=1)
+        nearest = (squares - 2 * patches @ self.bank.T).amin(dim=1)
+        return nearest.clamp(min=1e-6).sqrt().view(features.shape[0], *features.shape[2:])
+
+    def _patches(self, features: Tensor) -> Tensor:
+        even = (_smooth(features) - self.mean) / self.std
+        return even.permute(0, 2, 3, 1).flatten(0, 2)
 
     def loss(self, features: Tensor, masks: Tensor) -> Tensor:
         """Return focal loss [Lin et al. 2017] plus half the Dice loss, against any defect in each cell."""
@@ -223,8 +258,19 @@ class DrawnDefects(Detector):
 _RARE = -3.0  # the logit that training starts from, as most cells are good
 
 
-def _conv(before: int, after: int, kernel: int) -> list[nn.Module]:
-    return [nn.Conv2d(before, after, kernel, padding=kernel // 2), nn.BatchNorm2d(after), nn.ReLU()]
+def _conv(before: int, after: int) -> list[nn.Module]:
+    return [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+
+
+def _smooth(features: Tensor) -> Tensor:
+    return F.avg_pool2d(features, 3, 1, 1)
+
+
+def _measure(batches: Sequence[Tensor], mean: Tensor, std: Tensor) -> None:
+    """Write each channel's mean and deviation into tensors (1, C, 1, 1)."""
+    flat = torch.cat([batch.double().transpose(0, 1).flatten(1) for batch in batches], dim=1)
+    mean.copy_(flat.mean(dim=1).view_as(mean))
+    std.copy_(flat.std(dim=1).clamp(min=1e-4).view_as(std))
 
 
 def _resized(part: Tensor, size: tuple[int, int]) -> Tensor:

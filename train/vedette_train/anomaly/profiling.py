@@ -65,7 +65,7 @@ def profile_run(run: AnomalyRun, out: Path, device: torch.device, *, repeats: in
         features = detector.features(images)
     models: dict[str, Callable[[], Any]] = {
         "backbone": lambda: detector.features(images),
-        "detector": lambda: detector.whole_map(features),
+        "detector": lambda: detector.judge(features),
         "whole": lambda: detector(images),
     }
     out.mkdir(parents=True, exist_ok=True)

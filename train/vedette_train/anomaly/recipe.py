@@ -108,6 +108,10 @@ class AnomalySettings(Section):
     batch_norm: bool = Field(True, description="featcae: batch norm between the layers.")
     standardise: bool = Field(False, description="featcae: bring every channel to mean 0 and deviation 1.")
     width: int = Field(64, ge=8, description="defects: channels of the head.")
+    patches: int = Field(
+        0, ge=0, description="defects: good patches from which the distance is added; 0: none."
+    )
+    patch_weight: float = Field(2.0, gt=0, description="defects: how much that distance counts.")
     stride: int = Field(8, ge=1, description="defects: pixels of the input to a cell of the map.")
     top_k: int = Field(10, ge=1, description="The score is the mean of the k largest values of the map.")
     relative: float | None = Field(

@@ -51,6 +51,10 @@ class TrainingPictures:
             return 0
         return epoch % draw.variants if draw.variants else None
 
+    def good(self, index: int) -> Tensor:
+        """Return a picture as it is, (3, H, W) float32."""
+        return torch.from_numpy(as_tensor(self._images[index], self._recipe.spec))
+
     def __call__(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Return picture (3, H, W) float32 and mask (H, W) float32, 1 on drawn defects."""
         spec, draw = self._recipe.spec, self._recipe.draw

@@ -199,7 +199,9 @@ class _Loop:
         if resume and (self.out / _CHECKPOINT).is_file():
             self._load()
         else:
-            self.detector.begin(self._measured())
+            if self.detector.measures:
+                self.detector.begin(self._measured(), self.recipe.seed)
+                self.averaged.module.load_state_dict(self.detector.state_dict())
         while self.state.epoch < settings.epochs and not self._stalled():
             self._epoch()
         self.detector.load_state_dict(self.best if settings.keep == "best" else self._weights())
@@ -309,12 +311,12 @@ class _Loop:
 
     @torch.no_grad()
     def _measured(self, most: int = 200) -> list[Tensor]:
-        """Return features of up to `most` training pictures, from which a detector takes measure."""
-        if not self.recipe.anomaly.standardise or self.recipe.anomaly.method != "featcae":
-            return []
-        step = max(1, len(self.train) // most)
+        """Return features of up to `most` unchanged pictures, from which a detector takes measure."""
+        step = max(1, -(-len(self.train) // most))
         chosen = range(0, len(self.train), step)
-        return [self._features(self.train, [index], self.detector)[0].cpu() for index in chosen]
+        return [
+            self.detector.features(self.train.good(index)[None].to(self.device)).cpu() for index in chosen
+        ]
 
     def _save(self) -> None:
         save_tensors(

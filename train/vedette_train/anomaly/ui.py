@@ -180,9 +180,10 @@ def build_page(studio: Studio) -> Any:
         with gr.Tab("Detect"):
             picture = gr.Image(label="Picture", type="filepath", elem_id="picture")
             verdict = gr.Textbox(label="Verdict", elem_id="verdict")
+            shown = ["download", "fullscreen"]  # not "share", which uploads
             with gr.Row():
-                heatmap = gr.Image(label="Heatmap", elem_id="heatmap")
-                overlay = gr.Image(label="Overlay", elem_id="overlay")
+                heatmap = gr.Image(label="Heatmap", elem_id="heatmap", buttons=shown)
+                overlay = gr.Image(label="Overlay", elem_id="overlay", buttons=shown)
             gr.Button("Detect", elem_id="detect").click(
                 told(studio.detect), picture, [verdict, heatmap, overlay]
             )
