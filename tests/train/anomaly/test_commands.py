@@ -29,6 +29,7 @@ def command(monkeypatch, capsys, tmp_path):
     [
         (["anomaly", "detect"], "vedette-train anomaly detect runs/magnetic_tile new/ --out out/detected"),
         (["anomaly", "profile"], "vedette-train anomaly profile runs/magnetic_tile"),
+        (["anomaly", "auroc"], "vedette-train anomaly auroc runs/seed-0 runs/seed-1 --without"),
         (["anomaly", "ui"], "vedette-train anomaly ui --runs runs"),
         (["data", "synth-anomaly"], "vedette-train data synth-anomaly --out out/surfaces"),
     ],
@@ -54,6 +55,14 @@ def test_from_drawing_to_detecting(command, tmp_path):
     code, printed = command("anomaly", "detect", "runs/tiny", "data/test/bad", "--out", "found")
     assert code == 0
     assert re.search(r"[0-3] of 3 pictures are bad: found/detections\.csv", printed)
+    (tmp_path / "names.txt").write_text("test/good/000.png\ntest/bad/dent/000.png\n")
+    code, printed = command("anomaly", "auroc", "runs/tiny", "--only", "names.txt")
+    assert code == 0
+    assert re.search(
+        r"^[01]\.000 \[[01]\.000, [01]\.000\], n = 2   runs/tiny\n[01]\.000 mean$", printed, re.M
+    )
+    code, printed = command("anomaly", "auroc", "runs/tiny", "--without", "names.txt")
+    assert ", n = 4" in printed
     code, printed = command("anomaly", "profile", "runs/tiny", "--repeats", 1)
     assert code == 0
     assert "backbone" in printed
@@ -73,6 +82,8 @@ def test_from_drawing_to_detecting(command, tmp_path):
         (["fit", "anomaly", "--set", "task=anomly"], 2, "task: Input should be 'classify'"),
         (["fit", "anomaly", "--set", "anomaly.in_channels=64"], 2, "layer2 of resnet50 have 512 channels"),
         (["anomaly", "detect", "nowhere", ".", "--out", "x"], 2, ".: no picture found"),
+        (["anomaly", "auroc", "nowhere"], 1, "predictions.csv: cannot be read as predictions"),
+        (["anomaly", "auroc", ".", "--only", "nowhere"], 1, "nowhere: cannot be read"),
         (["anomaly", "profile", "nowhere"], 1, "nowhere is not a run of anomaly detection"),
         (["anomaly", "profile", "nowhere", "--device", "tpu"], 2, "--device tpu: expected auto, cpu or cuda"),
     ],

@@ -58,6 +58,23 @@ def profile(
         log(f"{one.name:<9} {one.milliseconds:8.2f} ms a picture   {one.path}")
 
 
+@app.command(epilog="Example:  vedette-train anomaly auroc runs/seed-0 runs/seed-1 --without development.txt")
+def auroc(
+    runs: Annotated[list[Path], typer.Argument(help="Runs' folders.")],
+    only: Annotated[Path | None, typer.Option(help="File that names the pictures that count.")] = None,
+    without: Annotated[Path | None, typer.Option(help="File that names pictures that do not count.")] = None,
+) -> None:
+    """Print the image AUROC of runs, on all their test pictures or on some, and the mean."""
+    from vedette_train.anomaly.compare import auroc_on, read_names
+
+    kept = read_names(only) if only else frozenset()
+    dropped = read_names(without) if without else frozenset()
+    found = [auroc_on(run, kept, dropped) for run in runs]
+    for run, interval in zip(runs, found, strict=True):
+        typer.echo(f"{interval}   {run}")
+    typer.echo(f"{sum(interval.value for interval in found) / len(found):.3f} mean")
+
+
 @app.command(epilog="Example:  vedette-train anomaly ui --runs runs")
 def ui(
     runs: Annotated[Path, typer.Option(help="Folder where runs are kept and found.")] = Path("runs"),
