@@ -12,10 +12,15 @@ from anomaly_helpers import tiny_anomaly
 from vedette_edge.errors import ConfigError, DataError, UsageError
 from vedette_edge.types import Box
 from vedette_train.anomaly.detect import detect_files, find_pictures
-from vedette_train.anomaly.evaluate import evaluate_anomaly, judge_image, write_anomaly_report
+from vedette_train.anomaly.evaluate import (
+    evaluate_anomaly,
+    judge_image,
+    relative_score,
+    write_anomaly_report,
+)
 from vedette_train.anomaly.pictures import heat_colours, map_on_picture
 from vedette_train.anomaly.profiling import COLUMNS, profile_run
-from vedette_train.anomaly.run import open_anomaly_run
+from vedette_train.anomaly.run import Calibration, open_anomaly_run
 
 
 def rows(path):
@@ -113,3 +118,10 @@ def test_every_crop_gives_a_map_for_a_wide_picture(crop):
 def test_a_colormap_that_matplotlib_lacks_is_told():
     with pytest.raises(ConfigError, match="matplotlib has no 'sunset'"):
         heat_colours(np.zeros((4, 4), np.float32), 0, 1, "sunset")
+
+
+def test_the_relative_score_is_one_at_the_threshold():
+    errors = Calibration(threshold=4.0, map_low=0.5, map_high=9.0)
+    assert [relative_score(score, errors) for score in (0.0, 2.0, 4.0, 8.0)] == [0.0, 0.5, 1.0, 2.0]
+    logits = Calibration(threshold=-1.0, map_low=-5.0, map_high=3.0)
+    assert [relative_score(score, logits) for score in (-5.0, -3.0, -1.0)] == [0.0, 0.5, 1.0]

@@ -38,6 +38,7 @@ def test_what_is_missing_is_told(studio):
         studio.train(["a.png"], "../elsewhere", 1)
 
 
+@pytest.mark.filterwarnings("ignore")  # what Gradio itself warns of
 def test_the_page_has_three_tabs(studio):
     gradio = pytest.importorskip("gradio", reason="Gradio is not installed: pip install 'vedette[ui]'")
     page = build_page(studio)

@@ -260,9 +260,10 @@ def _write_predictions(path: Path, verdicts: Sequence[Verdict], calibration: Cal
 
 
 def relative_score(score: float, calibration: Calibration) -> float:
-    """Return a score for a reader: 0 at the least value of good maps, 1 at the threshold, more is bad."""
-    span = calibration.threshold - calibration.map_low
-    return (score - calibration.map_low) / span if span > 0 else float(score >= calibration.threshold)
+    """Return a score for a reader: 1 is the threshold, 0 is zero or, if negative, the least map value."""
+    zero = min(0.0, calibration.map_low)
+    span = calibration.threshold - zero
+    return (score - zero) / span if span > 0 else float(score >= calibration.threshold)
 
 
 def heat_pictures(
