@@ -7,8 +7,10 @@ import torch
 from anomaly_helpers import tiny_anomaly
 
 from vedette_edge.errors import ConfigError, DataError, UsageError
+from vedette_train.anomaly import loop
+from vedette_train.anomaly.loop import read_losses
 from vedette_train.anomaly.run import open_anomaly_run
-from vedette_train.anomaly.training import fit_anomaly, read_losses
+from vedette_train.anomaly.training import fit_anomaly
 
 
 def states_equal(first, second):
@@ -74,10 +76,8 @@ def test_an_interrupted_run_ends_with_the_same_weights_to_the_bit(changes, surfa
         if len(saves) == 2:
             raise KeyboardInterrupt
 
-    from vedette_train.anomaly import training
-
-    original = training.save_tensors
-    monkeypatch.setattr(training, "save_tensors", interrupted)
+    original = loop.save_tensors
+    monkeypatch.setattr(loop, "save_tensors", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit_anomaly(recipe, surfaces, out)
     monkeypatch.undo()
