@@ -111,7 +111,7 @@ class AnomalySettings(Section):
     patches: int = Field(
         0, ge=0, description="defects: good patches from which the distance is added; 0: none."
     )
-    patch_weight: float = Field(2.0, gt=0, description="defects: how much that distance counts.")
+    patch_weight: float = Field(3.0, gt=0, description="defects: how much that distance counts.")
     stride: int = Field(8, ge=1, description="defects: pixels of the input to a cell of the map.")
     top_k: int = Field(10, ge=1, description="The score is the mean of the k largest values of the map.")
     relative: float | None = Field(
