@@ -42,7 +42,7 @@ def convert(
     """Export a run to a bundle that a device trusts.
 
     Writes an ONNX model with logits and heatmap, golden samples, and the proof that the exported model
-    equals the trained one on the run's validation videos. If the proof fails, nothing is written.
+    equals the trained one on the videos that the run reports on. If the proof fails, nothing is written.
     """
     from vedette_converters.convert import convert as run_convert
 

@@ -22,7 +22,7 @@ from vedette_converters.parity import (
     reference_outputs,
     write_proof,
 )
-from vedette_converters.samples import VideoClips, validation_clips
+from vedette_converters.samples import VideoClips, reported_clips
 from vedette_converters.to_onnx import to_onnx
 from vedette_edge.bundle import open_bundle
 from vedette_edge.errors import DataError, ProofError
@@ -31,6 +31,7 @@ from vedette_edge.proof import check_golden
 from vedette_edge.runtimes import open_session
 from vedette_edge.runtimes.onnx import OnnxSession
 from vedette_edge.types import FloatArray, Outputs
+from vedette_train.data.split import PARTS
 from vedette_train.evaluate import dataset_root
 from vedette_train.models import HeatmapModel
 from vedette_train.runs import METRICS_FILE, Run, library_versions, open_run
@@ -65,14 +66,14 @@ def convert(
         out: the bundle; must not exist.
         data: the run's dataset, where it moved.
         release: counter that rises with every release.
-        on_progress: called with (done, total) validation videos.
+        on_progress: called with (done, total) videos.
 
     Returns:
         The bundle's manifest.
 
     Raises:
         UsageError: when `out` exists.
-        DataError: when the run or its validation videos cannot be read.
+        DataError: when the run or the videos it reports on cannot be read.
         ProofError: when the exported model differs from the trained one; nothing is written.
     """
     refuse_existing(out)
@@ -115,13 +116,13 @@ def _judge_all(
     data: Path | None,
     on_progress: Callable[[int, int], None] | None,
 ) -> tuple[list[Judged], list[_GoldenSample]]:
-    """Judge every validation video; keep the first window of two videos of different labels as golden."""
+    """Judge every video that the run reports on; the first windows of two different labels are golden."""
     judged: list[Judged] = []
     golden: dict[str, _GoldenSample] = {}
-    for video in validation_clips(run, data, on_progress):
+    for video in reported_clips(run, data, on_progress):
         reference = reference_outputs(network, video.tensor)
         truth = run.info.labels.index(video.sample.label)
-        judged.append(judge(video, truth, reference, session, run.recipe.decision.temperature))
+        judged.append(judge(video, truth, reference, session, run.decision.temperature))
         if len(golden) < _GOLDEN_SAMPLES:
             golden.setdefault(video.sample.label, _golden_of(video, reference))
     return judged, list(golden.values())
@@ -179,7 +180,7 @@ def _manifest(
         labels=tuple(Label(name=n, alarm=n not in recipe.data.background) for n in info.labels),
         input=recipe.data.input,
         outputs=outputs,
-        decision=recipe.decision,
+        decision=run.decision,
         variants=(variant,),
         golden=golden,
         provenance=_provenance(run, metrics),
@@ -203,10 +204,7 @@ def _provenance(run: Run, metrics: dict[str, Any]) -> Provenance:
         # Where the data lay is the building machine's business.
         recipe=run.recipe.model_dump(mode="json", exclude={"data": {"root"}}),
         dataset=run.info.dataset,
-        split={
-            "train": tuple(sorted({sample.group for sample in run.info.train})),
-            "val": tuple(sorted({sample.group for sample in run.info.val})),
-        },
+        split={part: tuple(sorted({sample.group for sample in run.info.part(part)})) for part in PARTS},
         seed=run.recipe.seed,
         versions=run.info.versions | library_versions(),
         metrics=metrics,

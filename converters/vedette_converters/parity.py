@@ -24,7 +24,7 @@ _BATCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One validation video, judged by the PyTorch model and by a variant."""
+    """One video, judged by the PyTorch model and by a variant."""
 
     truth: int
     found: int
@@ -60,12 +60,12 @@ def difference(judged: Sequence[Judged]) -> Difference:
 
 
 def write_proof(judged: Sequence[Judged], found: Difference, tolerance: float, split: str) -> Proof:
-    """Summarise how a variant did on the validation videos; `found` is finite."""
+    """Summarise how a variant did on the videos that the run reports on; `found` is finite."""
     right = accuracy([item.truth for item in judged], [item.found for item in judged])
     return Proof(
         parity=Parity(
             samples=sum(len(item.outputs.logits) for item in judged),
-            source=f"windows of {len(judged)} validation videos",
+            source=f"windows of {len(judged)} held-out videos",
             logits_max_abs=found.logits_max,
             logits_mean_abs=found.logits_mean,
             heatmap_max_abs=found.heatmap_max,

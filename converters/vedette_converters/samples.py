@@ -1,4 +1,4 @@
-"""Real clips of a run's validation videos, for golden samples, parity and accuracy."""
+"""Real clips of the videos that a run reports on, for golden samples, parity and accuracy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vedette_edge.types import FloatArray
 from vedette_train.evaluate import dataset_root, video_clips
 from vedette_train.runs import Run, Sample
 
-__all__ = ["VideoClips", "validation_clips"]
+__all__ = ["VideoClips", "reported_clips"]
 
 
 @dataclass(frozen=True, slots=True)
 class VideoClips:
-    """All windows of one validation video.
+    """All windows of one video.
 
     Attributes:
         sample: which video, with its true label.
@@ -32,19 +32,19 @@ class VideoClips:
     tensor: FloatArray
 
 
-def validation_clips(
+def reported_clips(
     run: Run, data: Path | None, on_progress: Callable[[int, int], None] | None = None
 ) -> Iterator[VideoClips]:
-    """Yield the windows of each validation video, the ones that the agent would judge.
+    """Yield the windows of each video of the run's reported part, the ones that the agent would judge.
 
     Raises:
         DataError: when the dataset or one of the videos is not there.
     """
     root = dataset_root(run, data)
     spec = run.recipe.data.input
-    for done, sample in enumerate(run.info.val, start=1):
+    for done, sample in enumerate(run.info.reported, start=1):
         clips = list(video_clips(root / sample.name, spec, run.recipe.decision.hop))
         frames = np.stack([np.stack([item.fitted for item in clip.items]) for clip in clips])
         yield VideoClips(sample, frames, np.concatenate([clip_tensor(clip, spec) for clip in clips]))
         if on_progress:
-            on_progress(done, len(run.info.val))
+            on_progress(done, len(run.info.reported))

@@ -6,6 +6,7 @@ Evaluation, the parity proof and the device all read their clips here, so they s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from vedette_edge.preprocess import fit, to_tensor
 from vedette_edge.sampling import Clip, ClipSampler, TickSampler
 from vedette_edge.types import FloatArray, Frame, Image
 
-__all__ = ["ClipStream", "Sampled", "clip_tensor"]
+__all__ = ["ClipStream", "Sampled", "clip_tensor", "flow_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +64,11 @@ class ClipStream:
 
 def clip_tensor(clip: Clip[Sampled], spec: InputSpec) -> FloatArray:
     """Return a clip as the network's input, (1, C, T, H, W) float32; see `preprocess.to_tensor`."""
-    flow = _flow_of(clip.items) if spec.flow else None
+    flow = flow_of(clip.items) if spec.flow else None
     return to_tensor([item.fitted for item in clip.items], spec, flow)
 
 
-def _flow_of(items: tuple[Sampled, ...]) -> list[FlowField]:
+def flow_of(items: Sequence[Sampled]) -> list[FlowField]:
     """Return the flow of each item; a frame that stands for several ticks moves at the first only."""
     fields: list[FlowField] = []
     before: Sampled | None = None

@@ -83,6 +83,18 @@ def clip_flow(frames: Sequence[Image], spec: FlowSpec, color: str = "rgb") -> Fl
 
 
 def to_channels(flow: FloatArray, spec: FlowSpec) -> FloatArray:
-    """Cut flow to +-`spec.bound` pixels and divide by it: -1..1 float32, of the same shape."""
-    bound = np.float32(spec.bound)
-    return np.clip(flow, -bound, bound) / bound
+    """Return flow as the network sees it: (..., C) float32 in -1..1.
+
+    Args:
+        flow: (..., 2) pixels.
+        spec: each component is cut to +-`bound` and divided by it; with `magnitude` the length l follows, as
+            `2 min(1, l / bound) - 1`.
+    """
+    bound, flow = np.float32(spec.bound), np.asarray(flow, dtype=np.float32)
+    components = np.clip(flow, -bound, bound) / bound
+    if not spec.magnitude:
+        return components
+    length = np.linalg.norm(flow, axis=-1, keepdims=True) / bound
+    return np.concatenate(
+        [components, 2 * np.minimum(length, np.float32(1.0)) - 1], axis=-1, dtype=np.float32
+    )

@@ -53,6 +53,7 @@ __all__ = [
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = 1
 _MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+_DIS_SIDE = 32  # pixels; OpenCV's DIS reads outside of narrower pictures, and ends the process
 
 Runtime = Literal["onnx", "openvino", "tflite"]
 Precision = Literal["fp32", "fp16", "int8"]
@@ -116,6 +117,11 @@ class FlowSpec(_Part):
         gt=0,
         description="Pixels a sampled frame; the flow is cut to +-bound and divided by it.",
     )
+    magnitude: bool = Field(
+        default=False,
+        description="A third channel: its length, cut to `bound`, scaled to -1..1. With it flow has the "
+        "channels of a picture, and networks that know pictures can begin with it.",
+    )
 
 
 class InputSpec(_Part):
@@ -123,8 +129,9 @@ class InputSpec(_Part):
 
     Each sampled frame is resized by `crop`, put into `color` order, and each value v in 0..255
     becomes `(v / 255 - mean) / std` for its channel. With `temporal` "difference", each frame then
-    becomes its difference to the frame before it, and the first one zero. With `flow`, two channels
-    follow or stand alone, as `streams` says: flow to the right and flow downwards, in -1..1.
+    becomes its difference to the frame before it, and the first one zero. With `flow`, its channels
+    follow or stand alone, as `streams` says: to the right, downwards, and its length where `flow.magnitude`
+    asks for it, each in -1..1.
     """
 
     frames: int = Field(ge=1, description="Frames in a clip, T.")
@@ -143,7 +150,7 @@ class InputSpec(_Part):
         default="none", description="none: the pictures. difference: what changed since the frame before."
     )
     streams: Literal["rgb", "flow", "rgb+flow"] = Field(
-        default="rgb", description="C: 3 of the picture, 2 of the flow, or all 5, the picture first."
+        default="rgb", description="C: 3 of the picture, 2 or 3 of the flow, or all, the picture first."
     )
     flow: FlowSpec | None = Field(default=None, description="Needed where `streams` names flow.")
 
@@ -153,12 +160,15 @@ class InputSpec(_Part):
             raise ValueError(f"std must be positive, got {self.std}")
         if ("flow" in self.streams) != (self.flow is not None):
             raise ValueError(f"streams is {self.streams!r} and flow is {'set' if self.flow else 'not set'}")
+        if self.flow and self.flow.algorithm == "dis" and min(self.height, self.width) < _DIS_SIDE:
+            raise ValueError(f"flow by 'dis' needs height and width of {_DIS_SIDE} or more; use 'farneback'")
         return self
 
     @property
     def channels(self) -> int:
         """Channels of the network's input, C."""
-        return {"rgb": 3, "flow": 2, "rgb+flow": 5}[self.streams]
+        of_flow = 3 if self.flow and self.flow.magnitude else 2
+        return {"rgb": 3, "flow": of_flow, "rgb+flow": 3 + of_flow}[self.streams]
 
     @property
     def seconds(self) -> float:

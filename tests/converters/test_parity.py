@@ -93,7 +93,7 @@ def test_the_proof_says_what_was_compared():
     ]
     proof = write_proof(judged, difference(judged), 0.01, "fold 1 of 3")
     assert proof.parity.samples == 3
-    assert proof.parity.source == "windows of 2 validation videos"
+    assert proof.parity.source == "windows of 2 held-out videos"
     assert proof.parity.logits_max_abs == pytest.approx(1e-3, rel=1e-3)
     assert proof.parity.label_agreement == 1.0
     assert proof.parity.tolerance == 0.01

@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from vedette_converters.samples import validation_clips
+from vedette_converters.samples import reported_clips
 from vedette_edge.errors import DataError, VideoError
 from vedette_edge.preprocess import to_tensor
 from vedette_train.evaluate import video_clips
 from vedette_train.runs import open_run
 
 
-def test_the_windows_of_every_validation_video_are_what_the_network_is_given(run_directory, data):
+def test_the_windows_of_every_reported_video_are_what_the_network_is_given(run_directory, data):
     run, done = open_run(run_directory), []
-    found = list(validation_clips(run, None, lambda *pair: done.append(pair)))
-    assert [one.sample for one in found] == list(run.info.val)
-    assert done == [(number, 4) for number in range(1, 5)]
+    found = list(reported_clips(run, None, lambda *pair: done.append(pair)))
+    assert [one.sample for one in found] == list(run.info.test)
+    assert done == [(number, 2) for number in (1, 2)]
     spec = run.recipe.data.input
     for one in found:
         clips = video_clips(data / one.sample.name, spec, run.recipe.decision.hop)
@@ -25,6 +25,6 @@ def test_the_windows_of_every_validation_video_are_what_the_network_is_given(run
 
 def test_a_dataset_that_is_gone_or_lacks_a_video_is_an_error(run_directory, tmp_path):
     with pytest.raises(DataError, match="say where it is with --data"):
-        next(validation_clips(open_run(run_directory), tmp_path / "gone"))
+        next(reported_clips(open_run(run_directory), tmp_path / "gone"))
     with pytest.raises(VideoError, match="no such video file"):
-        next(validation_clips(open_run(run_directory), tmp_path))
+        next(reported_clips(open_run(run_directory), tmp_path))

@@ -54,7 +54,7 @@ def recipe_values(changes: dict[str, Any] | None = None) -> dict[str, Any]:
         "name": "tiny",
         "seed": 3,
         "model": {"width_mult": 0.25, "mode": "high_temporal", "dropout": 0.0},
-        "data": {"input": _INPUT | {"mean": [*_INPUT["mean"]], "std": [*_INPUT["std"]]}, "folds": 2},
+        "data": {"input": _INPUT | {"mean": [*_INPUT["mean"]], "std": [*_INPUT["std"]]}, "folds": 4},
         "augment": {"crop_area": [0.9, 1.0]},
         "train": {"epochs": 2, "batch_size": 3, "lr": 1e-3},
         "decision": dict(_DECISION),

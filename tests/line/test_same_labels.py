@@ -16,8 +16,9 @@ import yaml
 from train_helpers import recipe_values, write_dataset
 
 from vedette_converters.convert import convert
-from vedette_train.evaluate import read_predictions, window_probabilities
+from vedette_train.evaluate import window_probabilities
 from vedette_train.fit import fit
+from vedette_train.predictions import read_predictions
 from vedette_train.recipe import Recipe, recipe_from_dict
 from vedette_train.runs import PREDICTIONS_FILE, Run
 
@@ -34,8 +35,8 @@ def recipe(**changes: object) -> Recipe:
 
 
 def scores_of_the_agent(run: Run, data: Path, folder: Path) -> dict[str, list[dict[str, float]]]:
-    """Let `edge-agent` watch every validation video; return the probabilities of each window."""
-    cameras = {f"cam-{number}": sample.name for number, sample in enumerate(run.info.val)}
+    """Let `edge-agent` watch every test video; return the probabilities of each window."""
+    cameras = {f"cam-{number}": sample.name for number, sample in enumerate(run.info.test)}
     settings = {
         "site": "test",
         "node": "line",
@@ -73,9 +74,9 @@ def assert_agent_agrees(run: Run, data: Path, folder: Path) -> None:
     convert(run.directory, folder / "bundle", data=data)
     found = scores_of_the_agent(run, data, folder)
     network = run.network()
-    for prediction in read_predictions(run.directory / PREDICTIONS_FILE):
+    for prediction in read_predictions(run.directory / PREDICTIONS_FILE)[1]:
         name = prediction.sample.name
-        expected = window_probabilities(network, data / name, run.recipe.data.input, run.recipe.decision)
+        expected = window_probabilities(network, data / name, run.recipe.data.input, run.decision)
         of_agent = np.array([[row[label] for label in run.info.labels] for row in found[name]])
         np.testing.assert_allclose(of_agent, expected, atol=1e-4)
         assert run.info.labels[int(of_agent.mean(axis=0).argmax())] == prediction.label

@@ -1,5 +1,6 @@
 """The commands of `vedette-train`, through their door."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -43,7 +44,11 @@ def recipe_file(tmp_path):
     [
         (["fit"], "vedette-train fit demo --data out/data --out runs/demo"),
         (["crossval"], "vedette-train crossval actions --data"),
+        (["sweep"], "vedette-train sweep demo --data out/data --space space.yaml --trials 20"),
         (["evaluate"], "vedette-train evaluate runs/demo"),
+        (["compare"], "vedette-train compare runs/baseline runs/proposed"),
+        (["summary"], "vedette-train summary runs --by auc"),
+        (["ablate"], "vedette-train ablate dual-stream --data"),
         (["data", "synth"], "vedette-train data synth --out out/data --clips 30"),
     ],
 )
@@ -79,6 +84,10 @@ def test_the_packaged_recipes_are_listed_with_what_they_are(command):
         (["fit", "demo", "--data", "nowhere"], 1, "nowhere: no such folder"),
         (["crossval", "demo", "--data", "nowhere"], 1, "nowhere: no such folder"),
         (["evaluate", "nowhere"], 1, "nowhere is not a run: it has no run.json"),
+        (["compare", "nowhere", "elsewhere"], 1, "nowhere/predictions.csv: not a table of predictions"),
+        (["ablate", "demo", "--data", "."], 2, "sees rgb: an ablation needs data.input.streams: rgb+flow"),
+        (["summary", "nowhere"], 1, "nowhere: no such folder"),
+        (["summary", ".", "--by", "luck"], 2, "--by luck: expected one of accuracy, "),
     ],
 )
 def test_an_error_is_one_sentence_and_a_code(arguments, code, sentence, command):
@@ -98,13 +107,17 @@ def test_bad_use_is_told_by_the_parser(arguments, command):
 
 
 def test_training_ends_with_the_figures(command, recipe_file, data, tmp_path):
-    code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8")
+    code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8", "--set", "data.folds=2")
     assert code == 0
     assert (tmp_path / "runs" / "tiny" / "metrics.json").is_file()
-    assert re.search(r"runs/tiny +\(fold 0 of 2 by group, seed 8\)", printed)
+    assert re.search(
+        r"runs/tiny +\(test, fold 0 of 2 by group, seed 8, split\.csv sha256 [0-9a-f]{12}\)", printed
+    )
     assert re.search(r"accuracy +│ [01]\.\d{3} │ 0\.\d{3} to [01]\.\d{3} +│ 4", printed)
     assert "recall left" in printed
-    code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8")
+    assert "specificity of left" in printed
+    assert re.search(r"calibration: error \(ECE\) 0\.\d{3} before and 0\.\d{3} after", printed)
+    code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8", "--set", "data.folds=2")
     assert code == 2
     assert "is not empty; add --resume" in printed
 
@@ -123,14 +136,46 @@ def test_evaluation_writes_the_report_anew(command, own_run):
     assert code == 0
     assert "macro F1" in printed
     assert (own_run / "metrics.json").is_file()
+    assert command("evaluate", own_run, "--part", "val")[0] == 0
+    assert (own_run / "val" / "metrics.json").is_file()
+    code, printed = command("evaluate", own_run, "--part", "all")
+    assert code == 2
+    assert "--part all: expected one of train, val, test" in printed
 
 
 def test_cross_validation_ends_with_the_figures_of_all_folds(command, recipe_file, data, tmp_path):
-    code, printed = command("crossval", recipe_file, "--data", data)
+    code, printed = command("crossval", recipe_file, "--data", data, "--set", "data.folds=2")
     assert code == 0
     assert "2 folds by group, pooled, seed 3" in printed
+    assert re.search(r"mean +│ +│ 0\.\d{3} ± 0\.\d{3}", printed)
     folds = (tmp_path / "runs" / "tiny-cv").glob("fold-*")
     assert sorted(path.name for path in folds) == ["fold-0", "fold-1"]
+
+
+def test_two_runs_are_compared_in_a_table_and_in_words(command, own_run, run_directory, data, tmp_path):
+    code, printed = command("compare", own_run, run_directory, "--out", "compared.json")
+    assert code == 0
+    assert "2 videos of 1 groups that both judged (0 and 0 that only one did)" in printed
+    assert f"No evidence that {own_run.name} and {run_directory.name} differ in accuracy" in printed
+    content = json.loads((tmp_path / "compared.json").read_text())
+    assert (content["mcnemar"]["p"], content["better"], content["costs"]) == (1.0, 0, {})
+    code, printed = command("compare", own_run, run_directory, "--data", data, "--out", "compared.json")
+    assert code == 0
+    assert "GMACs" in printed
+    costs = json.loads((tmp_path / "compared.json").read_text())["costs"]
+    assert all(cost["network_ms"] > 0 == cost["flow_ms"] for cost in costs.values())
+    path = own_run / "predictions.csv"
+    path.write_text(path.read_text().replace("left", "up"))
+    code, printed = command("compare", own_run, run_directory)
+    assert code == 1
+    assert "tells up, right apart and" in printed
+
+
+def test_runs_are_summed_up(command, own_run):
+    code, printed = command("summary", own_run.parent)
+    assert code == 0
+    assert "best by accuracy: run, " in printed
+    assert (own_run.parent / "summary.csv").is_file()
 
 
 @pytest.mark.slow
@@ -165,3 +210,38 @@ def test_the_door_is_a_console_script(tmp_path):
     assert done.stderr.startswith("vedette-train: error: no recipe 'dmeo'")
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_debug_trains_one_epoch_of_few_batches_and_shows_the_augmentation(command, data, tmp_path):
+    path = tmp_path / "long.yaml"
+    prune = {"warmup": 3, "epochs": 3}
+    path.write_text(
+        tiny_recipe(train__epochs=9, train__batch_size=1, train__workers=2, train__prune=prune).to_yaml()
+    )
+    code, printed = command("fit", path, "--data", data, "--debug")
+    assert code == 0, printed
+    run = tmp_path / "runs" / "tiny-debug"
+    assert read_history(run)["epoch"] == [1.0]
+    trained = yaml.safe_load((run / "recipe.yaml").read_text())["train"]
+    assert (trained["workers"], trained["limit_batches"], trained["prune"]) == (0, 0.05, None)
+    kinds = {path.stem.rpartition("_")[2] for path in (run / "debug_output").glob("vid_*.mp4")}
+    assert kinds == {"orig", "aug"}
+
+
+def test_a_sweep_leaves_a_recipe_that_can_be_trained(command, recipe_file, data, tmp_path):
+    (tmp_path / "space.yaml").write_text("parameters:\n  train.lr: {type: float, low: 1e-3, high: 1e-2}\n")
+    arguments = ("sweep", recipe_file, "--data", data, "--space", "space.yaml", "--trials", 2)
+    code, printed = command(*arguments, "--set", "train.batch_size=2", "--study", "lr")
+    assert code == 0, printed
+    assert "best of 2 trials: val_loss" in printed
+    best = tmp_path / "runs" / "tiny-sweep" / "best.yaml"
+    assert yaml.safe_load(best.read_text())["train"]["batch_size"] == 2
+    assert command("fit", best, "--data", data, "--out", "run")[0] == 0
+
+
+def test_a_sweep_with_a_wrong_space_is_one_sentence(command, recipe_file, data, tmp_path):
+    (tmp_path / "space.yaml").write_text("parameters:\n  train.lrr: {type: float, low: 1, high: 2}\n")
+    code, printed = command("sweep", recipe_file, "--data", data, "--space", "space.yaml")
+    assert code == 2
+    assert "train.lrr: unknown key, did you mean 'lr" in printed
+    assert printed.count("\n") == 1

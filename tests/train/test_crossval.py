@@ -3,17 +3,18 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
-from train_helpers import tiny_recipe
+from train_helpers import LABELS, tiny_recipe
 
 from vedette_edge.errors import ConfigError
 from vedette_train.crossval import cross_validate
-from vedette_train.evaluate import read_predictions
+from vedette_train.predictions import read_predictions
 from vedette_train.runs import open_run
 
 
 def recipe(**changes):
-    return tiny_recipe(train__epochs=1, **changes)
+    return tiny_recipe(train__epochs=1, data__folds=2, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +30,17 @@ def own(finished, tmp_path):
 
 
 def test_every_video_is_judged_once_by_a_network_that_never_saw_its_group(finished, data):
-    predictions = read_predictions(finished / "predictions.csv")
+    labels, predictions = read_predictions(finished / "predictions.csv")
+    assert labels == LABELS
     assert sorted(one.sample.name for one in predictions) == sorted(
         path.relative_to(data).as_posix() for path in data.glob("*/*.mp4")
     )
     for fold in (0, 1):
         run = open_run(finished / f"fold-{fold}")
         assert run.recipe == recipe(data__fold=fold)
-        judged = read_predictions(finished / f"fold-{fold}" / "predictions.csv")
-        assert not {one.sample.group for one in judged} & {one.group for one in run.info.train}
+        _, judged = read_predictions(finished / f"fold-{fold}" / "predictions.csv")
+        chosen_on = {one.group for one in (*run.info.train, *run.info.val)}
+        assert not {one.sample.group for one in judged} & chosen_on
         assert set(judged) <= set(predictions)
 
 
@@ -46,6 +49,15 @@ def test_the_figures_are_over_all_folds(finished):
     assert metrics["split"] == "2 folds by group, pooled, seed 3"
     assert metrics["accuracy"]["samples"] == 8
     assert (finished / "confusion.png").is_file()
+    assert [(row["fold"], row["videos"]) for row in metrics["folds"]] == [(0, 4), (1, 4)]
+    values = [row["accuracy"] for row in metrics["folds"]]
+    assert metrics["mean_over_folds"]["accuracy"]["mean"] == pytest.approx(metrics["accuracy"]["value"])
+    assert metrics["mean_over_folds"]["accuracy"]["deviation"] == pytest.approx(np.std(values, ddof=1))
+
+
+def test_a_split_file_leaves_nothing_to_deal(data, tmp_path):
+    with pytest.raises(ConfigError, match=r"leave data\.split_file out"):
+        cross_validate(recipe(data__split_file="split.csv"), data, tmp_path / "cv")
 
 
 def test_finished_folds_are_kept(own, data, cache):

@@ -1,6 +1,5 @@
 """A run is measured on whole videos, window by window, as the device judges them."""
 
-import csv
 import json
 
 import numpy as np
@@ -12,16 +11,9 @@ from vedette_edge.clips import clip_tensor
 from vedette_edge.errors import DataError, VideoError
 from vedette_edge.preprocess import fit
 from vedette_edge.video import read_frames
-from vedette_train.evaluate import (
-    Prediction,
-    dataset_root,
-    evaluate_run,
-    read_predictions,
-    video_clips,
-    window_probabilities,
-    write_report,
-)
-from vedette_train.runs import Sample, open_run
+from vedette_train.evaluate import dataset_root, evaluate_run, video_clips, window_probabilities
+from vedette_train.predictions import read_predictions
+from vedette_train.runs import open_run
 
 SPEC = input_spec()
 
@@ -64,15 +56,19 @@ def test_every_window_has_probabilities_at_the_temperature_of_the_recipe(tmp_pat
 def test_judging_again_gives_what_the_run_reported(run_directory, data):
     done = []
     found = evaluate_run(open_run(run_directory), on_progress=lambda *pair: done.append(pair))
-    stored = read_predictions(run_directory / "predictions.csv")
+    labels, stored = read_predictions(run_directory / "predictions.csv")
+    assert labels == open_run(run_directory).info.labels
     assert [(one.sample, one.label) for one in found] == [(one.sample, one.label) for one in stored]
-    assert [one.probability for one in found] == pytest.approx([one.probability for one in stored], abs=1e-4)
-    assert done == [(number, 4) for number in range(1, 5)]
+    assert [one.probabilities for one in found] == [
+        pytest.approx(one.probabilities, abs=1e-6) for one in stored
+    ]
+    assert done == [(1, 2), (2, 2)]
     run = open_run(run_directory)
     first = window_probabilities(
-        run.network(), data / found[0].sample.name, run.recipe.data.input, run.recipe.decision
+        run.network(), data / found[0].sample.name, run.recipe.data.input, run.decision
     )
-    assert found[0].probability == pytest.approx(first.mean(axis=0).max())
+    assert found[0].probabilities == pytest.approx(first.mean(axis=0))
+    assert found[0].probability == max(found[0].probabilities)
 
 
 def test_a_dataset_that_moved_is_named_by_the_caller(own_run, data, tmp_path):
@@ -82,7 +78,7 @@ def test_a_dataset_that_moved_is_named_by_the_caller(own_run, data, tmp_path):
     with pytest.raises(DataError, match="gone: the run's dataset is not there; say where it is with --data"):
         evaluate_run(run)
     assert dataset_root(run, data) == data
-    assert len(evaluate_run(run, data)) == 4
+    assert len(evaluate_run(run, data)) == 2
 
 
 def test_a_video_that_is_gone_is_named(run_directory, tmp_path):
@@ -90,35 +86,15 @@ def test_a_video_that_is_gone_is_named(run_directory, tmp_path):
         evaluate_run(open_run(run_directory), tmp_path)
 
 
-def predictions():
-    rows = [("a", "left", "left"), ("a", "right", "left"), ("b", "left", "left")]
-    return [
-        Prediction(Sample(name=f"{label}/{i}.mp4", label=label, group=group), found, 0.75)
-        for i, (group, label, found) in enumerate(rows)
-    ]
-
-
-def test_the_report_counts_what_was_right(tmp_path):
-    metrics = write_report(tmp_path, ("left", "rare", "right"), predictions(), "fold 0")
-    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
-    assert metrics["split"] == "fold 0"
-    assert metrics["accuracy"]["value"] == pytest.approx(2 / 3)
-    assert metrics["recall"]["left"]["value"] == 1.0
-    assert metrics["recall"]["right"]["value"] == 0.0
-    assert metrics["recall"]["rare"] is None
-    with (tmp_path / "predictions.csv").open() as file:
-        assert [row["right"] for row in csv.DictReader(file)] == ["1", "0", "1"]
-    assert read_predictions(tmp_path / "predictions.csv") == predictions()
-    assert (tmp_path / "confusion.png").is_file()
-
-
-@pytest.mark.parametrize("content", [None, "a,b\n1,2\n", "video,label,group,predicted,probability\nx,left\n"])
-def test_another_table_is_refused(content, tmp_path):
-    path = tmp_path / "predictions.csv"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(DataError, match=r"predictions\.csv: not a table of predictions"):
-        read_predictions(path)
+def test_every_part_can_be_judged_and_an_empty_one_is_an_error(own_run, data):
+    run = open_run(own_run)
+    for part in ("train", "val", "test"):
+        found = evaluate_run(run, data, part=part)
+        assert [one.sample for one in found] == list(run.info.part(part))
+    values = json.loads((own_run / "run.json").read_text()) | {"val": []}
+    (own_run / "run.json").write_text(json.dumps(values))
+    with pytest.raises(DataError, match="has no val part"):
+        evaluate_run(open_run(own_run), data, part="val")
 
 
 def test_the_video_of_the_tests_has_a_picture_a_tick():

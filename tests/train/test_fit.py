@@ -23,13 +23,18 @@ from train_helpers import (
 )
 
 from vedette_edge.errors import ConfigError, DataError, UsageError
+from vedette_train.checkpoints import LAST, read_checkpoint
 from vedette_train.data.parts import load_parts
-from vedette_train.fit import fit
+from vedette_train.data.split import PARTS
+from vedette_train.fit import fit, train
 from vedette_train.history import read_history
 from vedette_train.models.mobilenet_v2_3d import MobileNetV2_3d
 from vedette_train.runs import open_run
 
 FILES = {"recipe.yaml", "run.json", "model.pt", "history.csv", "curves.png", "metrics.json"}
+
+
+NAN = r"the loss is nan at batch 2 of epoch 1 \((left|right)/\S+\.mp4(, \S+\.mp4)*\); lower train\.lr"
 
 
 def network_state(checkpoint):
@@ -49,8 +54,9 @@ def test_a_run_holds_everything_that_later_steps_need(run_directory, data):
     assert run.recipe == tiny_recipe()
     assert run.info.labels == ("left", "right")
     assert run.info.data_root == str(data)
-    assert len(run.info.train) == len(run.info.val) == 4
-    assert not {one.group for one in run.info.train} & {one.group for one in run.info.val}
+    assert [len(run.info.part(part)) for part in PARTS] == [4, 2, 2]
+    assert not run.info.crossing
+    assert (run_directory / "split.csv").read_bytes() == run.info.split_table()
     assert read_history(run_directory)["epoch"] == [1.0, 2.0]
     assert not list(run_directory.rglob("*.tmp"))
 
@@ -124,7 +130,7 @@ def test_a_run_that_finished_no_epoch_starts_from_the_first(own_run, data, cache
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_goes_on_after_its_last_finished_epoch(interruption, data, cache, tmp_path):
     # Nothing is learnt, so the best epoch stays the first: it must not be gone on from.
     recipe = tiny_recipe(train__epochs=7, train__lr=1e-30, init__freeze_batchnorm=True)
@@ -142,11 +148,13 @@ def test_an_interrupted_run_goes_on_after_its_last_finished_epoch(interruption, 
             time.sleep(0.01)
         process.send_signal(interruption)
         printed = process.communicate(timeout=60)[1]
-    assert process.returncode in {130, -interruption}, printed
+    codes = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}
+    assert process.returncode == codes[interruption], printed
+    if interruption == signal.SIGTERM:
+        assert printed.endswith("stopped by SIGTERM; go on with --resume\n")
     if interruption == signal.SIGINT:
-        assert process.returncode == 130
         assert printed.endswith("vedette-train: interrupted\n")
-        assert "Traceback" not in printed
+    assert "Traceback" not in printed
     before = read_history(out)
     finished = len(before["epoch"])
     assert finished < 7
@@ -160,7 +168,19 @@ def test_an_interrupted_run_goes_on_after_its_last_finished_epoch(interruption, 
     assert open_run(out).network()
 
 
-def test_a_run_that_does_not_improve_stops_early(data, cache, tmp_path):
+def test_without_a_validation_part_the_last_epoch_is_kept_and_judged_on_the_test_part(data, cache, tmp_path):
+    recipe = tiny_recipe(data__val_share=0, train__keep="last")
+    run = fit(recipe, data, tmp_path / "run", cache=cache)
+    assert [len(run.info.part(part)) for part in PARTS] == [6, 0, 2]
+    history = read_history(run.directory)
+    assert (len(history["train_loss"]), history["val_loss"], history["val_accuracy"]) == (2, [], [])
+    assert {path.name for path in (run.directory / "checkpoints").iterdir()} == {"last.ckpt"}
+    assert (run.directory / "curves.png").is_file()
+    resumed = fit(recipe, data, run.directory, resume=True, cache=cache)
+    assert same(resumed.network().state_dict(), run.network().state_dict())
+
+
+def test_a_run_that_does_not_improve_stops_early(data, cache, tmp_path, capsys):
     # At such a rate with frozen statistics nothing changes at all.
     recipe = tiny_recipe(
         train__epochs=9, train__patience=2, train__lr=1e-30, init__freeze_batchnorm=True, train__keep="last"
@@ -169,11 +189,12 @@ def test_a_run_that_does_not_improve_stops_early(data, cache, tmp_path):
     losses = read_history(tmp_path / "run")["val_loss"]
     assert len(losses) == 3
     assert len(set(losses)) == 1
+    assert "stopped early: val_loss is without gain for 2 epochs" in capsys.readouterr().err
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(data, cache, tmp_path):
     recipe = tiny_recipe(train__lr=1e30, data__clips_per_video=2)
-    with pytest.raises(DataError, match=r"the loss is nan at batch 1 of epoch 0; lower train\.lr"):
+    with pytest.raises(DataError, match=NAN):
         fit(recipe, data, tmp_path / "run", cache=cache)
     assert not (tmp_path / "run" / "model.pt").exists()
     with pytest.raises(DataError, match="its training did not finish"):
@@ -186,12 +207,12 @@ def test_a_class_that_lies_in_one_part_only_leaves_the_losses_finite(tmp_path):
     rows = (root / "groups.csv").read_text().split()[1:]
     write_groups(root, [*(row.split(",") for row in rows), ("rare/only.mp4", "rare", "scene-9")])
     changes = {"train__balance": True, "train__batch_size": 1, "train__epochs": 1}
-    recipes = [tiny_recipe(data__fold=fold, **changes) for fold in (0, 1)]
+    recipes = [tiny_recipe(data__fold=fold, **changes) for fold in range(4)]
     rare = 1
-    (recipe,) = (
+    recipe = next(
         one
         for one in recipes
-        if rare not in {video.label for video in load_parts(one, root, tmp_path / "cache").train}
+        if rare in {video.label for video in load_parts(one, root, tmp_path / "cache").val}
     )
     fit(recipe, root, tmp_path / "run", cache=tmp_path / "cache")
     (loss,) = read_history(tmp_path / "run")["val_loss"]
@@ -227,3 +248,42 @@ def test_weights_that_do_not_fit_end_before_training(data, cache, tmp_path):
 
 def test_the_helpers_write_what_the_recipe_samples():
     assert recipe_values()["data"]["input"]["fps"] == FPS
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(run_directory, data, cache, tmp_path):
+    weights = []
+    for seed in (3, 4):
+        # The run that all tests share has seed 3; its division is given, so that only chance differs.
+        recipe = tiny_recipe(seed=seed, data__split_file=str(run_directory / "split.csv"))
+        train(recipe, data, tmp_path / str(seed), cache=cache)
+        weights.append((tmp_path / str(seed) / "model.pt").read_bytes())
+    assert weights[0] == (run_directory / "model.pt").read_bytes()
+    assert weights[1] != weights[0]
+
+
+def test_only_a_share_of_the_batches_is_trained_but_never_none(data, cache, tmp_path):
+    for share, batches in ((0.05, 1), (0.5, 2), (1.0, 4)):
+        recipe = tiny_recipe(train__batch_size=1, train__epochs=1, train__limit_batches=share)
+        train(recipe, data, tmp_path / str(share), cache=cache)
+        assert read_checkpoint(tmp_path / str(share) / LAST)["global_step"] == batches
+
+
+def test_a_clip_and_its_shifted_twin_are_taught_to_agree(data, cache, tmp_path):
+    losses = []
+    for weight in (1e-6, 50.0):
+        recipe = tiny_recipe(train__consistency=weight, train__epochs=1, model__dropout=0.5)
+        train(recipe, data, tmp_path / str(weight), cache=cache)
+        losses += read_history(tmp_path / str(weight))["train_loss"]
+    assert losses[0] < losses[1]
+
+
+@pytest.mark.parametrize("precision", ["16-mixed", "bf16-mixed"])
+def test_mixed_precision_on_a_processor_is_bfloat16_and_said(precision, data, cache, tmp_path, capsys):
+    recipe = tiny_recipe(train__precision=precision, train__epochs=1)
+    train(recipe, data, tmp_path / "run", cache=cache)
+    assert ("training in bf16-mixed" in capsys.readouterr().err) is (precision == "16-mixed")
+    exact = tiny_recipe(train__epochs=1)
+    train(exact, data, tmp_path / "exact", cache=cache)
+    (mixed,), (full,) = (read_history(tmp_path / name)["train_loss"] for name in ("run", "exact"))
+    assert mixed == pytest.approx(full, rel=0.05)
+    assert mixed != full

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vedette_edge.manifest import Cells
-from vedette_train.losses import evidence_in_quiet_places
+from vedette_train.losses import evidence_in_quiet_places, symmetric_divergence
 
 CELLS = Cells(stride=8.0, first=0.5)
 LABELS = torch.tensor([1])
@@ -55,3 +55,19 @@ def test_the_cells_are_as_many_as_those_of_the_network(size):
     clip, heatmap = torch.rand(2, 3, 4, *size), torch.rand(2, 5, 1, rows, columns)
     cost = evidence_in_quiet_places(clip, heatmap, torch.tensor([0, 4]), Cells(stride=32.0, first=0.5))
     assert 0.0 <= cost <= 1.0
+
+
+def test_the_divergence_is_the_mean_of_both_directions():
+    first, second = torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    p, q = first.softmax(dim=1), second.softmax(dim=1)
+    both = (p * (p / q).log()).sum() + (q * (q / p).log()).sum()
+    assert symmetric_divergence(first, second) == pytest.approx(0.5 * both.item() / 2)
+    assert symmetric_divergence(first, second) == symmetric_divergence(second, first)
+
+
+def test_equal_predictions_do_not_diverge_however_sure_they_are():
+    logits = torch.tensor([[1e4, 0.0], [-3.0, 2.0]], requires_grad=True)
+    loss = symmetric_divergence(logits, logits + 5)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.0, abs=1e-6)
+    assert torch.isfinite(logits.grad).all()

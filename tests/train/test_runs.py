@@ -1,5 +1,6 @@
 """A run's folder: what it holds, and what is said when it is not whole."""
 
+import hashlib
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from train_helpers import tiny_recipe
 
 from vedette_edge.errors import ConfigError, DataError
 from vedette_train.runs import (
+    Calibration,
     RunInfo,
     Sample,
     build_network,
@@ -16,6 +18,7 @@ from vedette_train.runs import (
     read_recipe,
     refuse_other_data,
     refuse_other_recipe,
+    save_info,
     save_start,
     save_weights,
 )
@@ -26,6 +29,7 @@ INFO = RunInfo(
     dataset="0" * 64,
     train=(Sample(name="left/a.mp4", label="left", group="a"),),
     val=(Sample(name="right/b.mp4", label="right", group="b"),),
+    test=(Sample(name="left/d.mp4", label="left", group="d"),),
     unreadable={"left/c.mp4": "empty"},
     versions={"torch": "2"},
 )
@@ -44,7 +48,44 @@ def run(tmp_path):
 def test_a_run_reads_back_as_it_was_written(run):
     found = open_run(run)
     assert (found.directory, found.recipe, found.info) == (run, tiny_recipe(), INFO)
-    assert found.split_name == "fold 0 of 2 by group, seed 3"
+    assert found.split_name.startswith("test, fold 0 of 4 by group, seed 3, split.csv sha256 ")
+
+
+def test_the_split_lies_beside_as_a_table_that_the_figures_name(run):
+    table = (run / "split.csv").read_bytes()
+    assert table.decode().splitlines() == [
+        "path,label,group,part",
+        "left/a.mp4,left,a,train",
+        "right/b.mp4,right,b,val",
+        "left/d.mp4,left,d,test",
+    ]
+    assert open_run(run).split_name.endswith(hashlib.sha256(table).hexdigest()[:12])
+
+
+def test_a_run_of_before_there_was_a_test_part_reports_what_it_validated_on(run):
+    values = json.loads((run / "run.json").read_text())
+    del values["test"], values["calibration"]
+    (run / "run.json").write_text(json.dumps(values))
+    found = open_run(run)
+    assert (found.info.reported_part, found.info.reported) == ("val", INFO.val)
+    assert found.split_name.startswith("val, fold 0 of 4")
+    assert found.decision == tiny_recipe().decision
+
+
+def test_a_fitted_temperature_is_that_of_the_decision_and_the_recipe_stays(run):
+    fitted = Calibration(temperature=2.5, videos=1, windows=3, nll_before=1.0, nll_after=0.5)
+    save_info(run, INFO.model_copy(update={"calibration": fitted}))
+    found = open_run(run)
+    assert found.recipe == tiny_recipe()
+    assert found.decision == tiny_recipe(decision__temperature=2.5).decision
+
+
+def test_groups_that_a_split_file_puts_on_both_sides_are_told_with_the_figures(run):
+    val = (*INFO.val, Sample(name="left/e.mp4", label="left", group="a"))
+    save_start(run, tiny_recipe(data__split_file="official.csv"), INFO.model_copy(update={"val": val}))
+    found = open_run(run)
+    assert found.info.crossing == ["a"]
+    assert found.split_name.startswith("test, as official.csv says, 1 groups on both sides, split.csv")
 
 
 def test_its_network_has_its_weights_and_judges(run):
@@ -141,7 +182,10 @@ def test_another_recipe_is_refused_with_all_that_differs(run):
     assert str(caught.value).count(" there, ") == 3
 
 
-@pytest.mark.parametrize("changes", [{"dataset": "1" * 64}, {"val": INFO.train, "train": INFO.val}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"dataset": "1" * 64}, {"val": INFO.train, "train": INFO.val}, {"val": INFO.test, "test": INFO.val}],
+)
 def test_other_videos_are_refused(changes, run):
     refuse_other_data(INFO.model_copy(update={"data_root": "/moved", "versions": {}}), run)
     with pytest.raises(DataError, match=r"was started on other videos .* resume with those, or start a new"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
@@ -10,23 +10,33 @@ import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is im
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torchmetrics.classification import MulticlassAccuracy
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassF1Score,
+    MulticlassPrecision,
+    MulticlassRecall,
+)
 
 from vedette_edge.errors import DataError
-from vedette_train.losses import evidence_in_quiet_places
+from vedette_train.losses import evidence_in_quiet_places, symmetric_divergence
 from vedette_train.models import HeatmapModel
-from vedette_train.models.layers import PaddedConv3d
+from vedette_train.order import names_of
 from vedette_train.recipe import TrainSettings
+from vedette_train.schedule import make_optimizer, make_plateau, make_schedule
 
-__all__ = ["ClipClassifier", "parameter_groups", "warmup_cosine"]
+__all__ = ["ClipClassifier"]
 
-Batch = tuple[Tensor, Tensor]
+_EPOCH: dict[str, Any] = {"on_step": False, "on_epoch": True}
 
 
 class ClipClassifier(L.LightningModule):
-    """Trains a network that maps clips (N, 3, T, H, W) to logits (N, K).
+    """Trains a network that maps clips (N, C, T, H, W) to logits (N, K).
 
-    Logs `train_loss`, `val_loss`, `train_accuracy` and `val_accuracy`, one value an epoch.
+    Logs `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, and macro `val_f1`, `val_precision`
+    and `val_recall`, one value an epoch, over all processes.
     """
 
     def __init__(
@@ -37,104 +47,126 @@ class ClipClassifier(L.LightningModule):
         *,
         class_weights: Tensor | None = None,
         freeze_batchnorm: bool = False,
+        names: Sequence[str] = (),
     ) -> None:
-        """Train `network`; see `TrainSettings` for the knobs."""
+        """Train `network`; see `TrainSettings` for the knobs.
+
+        Args:
+            network: maps clips to logits; parameters without gradient stay as they are.
+            num_classes: K.
+            settings: the knobs.
+            class_weights: (K,) weights of the classes in the loss.
+            freeze_batchnorm: keep all running statistics.
+            names: name of the video behind each item of the training set, for messages.
+        """
         super().__init__()
         self.network = network
         self.settings = settings
         self.freeze_batchnorm = freeze_batchnorm
+        self.names = names
+        self.plateau: ReduceLROnPlateau | None = None
         self.loss = nn.CrossEntropyLoss(class_weights, label_smoothing=settings.label_smoothing)
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
-        self.val_accuracy = MulticlassAccuracy(num_classes, average="micro")
+        self.val_metrics = MetricCollection(
+            {
+                "accuracy": MulticlassAccuracy(num_classes, average="micro"),
+                "f1": MulticlassF1Score(num_classes, average="macro"),
+                "precision": MulticlassPrecision(num_classes, average="macro"),
+                "recall": MulticlassRecall(num_classes, average="macro"),
+            },
+            prefix="val_",
+        )
 
     def train(self, mode: bool = True) -> ClipClassifier:
         """Switch to training mode; frozen batch norm keeps its running statistics."""
         super().train(mode)
-        if self.freeze_batchnorm:
-            for module in self.network.modules():
-                if isinstance(module, nn.BatchNorm3d):
-                    module.eval()
+        for module in self.network.modules():
+            if isinstance(module, _BatchNorm) and (self.freeze_batchnorm or _is_frozen(module)):
+                module.eval()
         return self
 
     def on_train_epoch_start(self) -> None:
         """Switch to training mode, which Lightning leaves to the module."""
         self.train()
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of a batch.
+    def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
+        """Return the loss of a batch: clips, labels, and where they are known the items' numbers.
+
+        Clips (N, 2, C, T, H, W) are pairs, for `settings.consistency`.
 
         Raises:
-            DataError: when the loss is not finite, with the number of the batch.
+            DataError: when the loss is not finite, with the number of the batch and its videos.
         """
-        loss = self._measure(batch, "train", self.train_accuracy)
-        if not torch.isfinite(loss):
-            raise DataError(
-                f"the loss is {loss.item()} at batch {batch_idx} of epoch {self.current_epoch}; lower "
-                "train.lr, or look for broken videos; the last checkpoint is intact"
-            )
-        return loss
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
-        """Log the loss and accuracy of a batch."""
-        self._measure(batch, "val", self.val_accuracy)
-
-    def _measure(self, batch: Batch, part: str, metric: MulticlassAccuracy) -> Tensor:
-        clips, labels = batch
+        clips, labels, *items = batch
+        paired = clips.ndim == 6
+        if paired:
+            clips, labels = clips.transpose(0, 1).flatten(0, 1), labels.repeat(2)
         logits, penalty = self._forward(clips, labels)
         loss: Tensor = self.loss(logits, labels) + penalty
-        metric(logits, labels)
-        options: dict[str, Any] = {"on_step": False, "on_epoch": True, "prog_bar": True}
-        self.log(f"{part}_loss", loss, batch_size=len(labels), **options)
-        self.log(f"{part}_accuracy", metric, batch_size=len(labels), **options)
+        if paired:
+            loss = loss + self.settings.consistency * symmetric_divergence(*logits.chunk(2))
+        if not torch.isfinite(loss):
+            raise DataError(self._not_finite(loss, batch_idx, items))
+        self.train_accuracy(logits, labels)
+        self.log("train_loss", loss, batch_size=len(labels), sync_dist=True, **_EPOCH)
+        self.log("train_accuracy", self.train_accuracy, batch_size=len(labels), **_EPOCH)
         return loss
 
+    def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:  # noqa: ARG002 - Lightning's
+        """Log the loss and the metrics of a batch."""
+        clips, labels = batch
+        logits = self.network(clips).float()
+        self.val_metrics(logits, labels)
+        self.log("val_loss", self.loss(logits, labels), batch_size=len(labels), sync_dist=True, **_EPOCH)
+        self.log_dict(self.val_metrics, batch_size=len(labels), **_EPOCH)
+
     def _forward(self, clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits and what is added to the loss."""
-        if not (self.training and self.settings.locality):
-            return self.network(clips), clips.new_zeros(())
+        """Return the logits, float32 whatever the precision, and what is added to the loss."""
+        if not self.settings.locality:
+            return self.network(clips).float(), clips.new_zeros(())
         network = cast(HeatmapModel, self.network)
         logits, heatmap = network.forward_with_heatmap(clips)
         quiet = evidence_in_quiet_places(clips, heatmap, labels, network.heatmap_cells)
-        return logits, self.settings.locality * quiet
+        return logits.float(), self.settings.locality * quiet
+
+    def _not_finite(self, loss: Tensor, batch_idx: int, items: Sequence[Tensor]) -> str:
+        videos = f" ({names_of(items[0].tolist(), self.names)})" if items and self.names else ""
+        return (
+            f"the loss is {loss.item()} at batch {batch_idx + 1} of epoch {self.current_epoch + 1}{videos}; "
+            "lower train.lr, or look for broken videos; the last checkpoint is intact"
+        )
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser with a rate for each kind of layer, warmed up, then falling along a cosine."""
-        groups, decay = parameter_groups(self.network, self.settings), self.settings.weight_decay
-        optimizer: torch.optim.Optimizer
-        if self.settings.optimizer == "sgd":
-            optimizer = torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=decay)
-        else:
-            optimizer = torch.optim.AdamW(groups, weight_decay=decay)
-        steps = int(self.trainer.estimated_stepping_batches)
-        warm = max(1, round(self.settings.warmup * steps))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, warm, steps))
+        """Return the optimiser with a rate for each kind of layer, and what changes the rates."""
+        optimizer = make_optimizer(self.network, self.settings)
+        self.plateau = make_plateau(optimizer, self.settings)
+        schedule = make_schedule(optimizer, self.settings, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_train_epoch_end(self) -> None:
+        """Let the rate fall after epochs without gain.
 
-def warmup_cosine(step: int, warm: int, steps: int) -> float:
-    """Return the factor on the learning rate: linear from 0 to 1 over `warm` steps, then a cosine to 0."""
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
+        Here and not by Lightning, which does so after it has written the checkpoint.
+        """
+        if self.plateau:
+            self.plateau.step(self.trainer.callback_metrics[self.settings.monitor])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the state of the plateau."""
+        if self.plateau:
+            checkpoint["plateau"] = self.plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the state of the plateau until the optimiser is made."""
+        self._plateau_state = checkpoint.get("plateau")
+
+    def on_train_start(self) -> None:
+        """Go on with the plateau's state."""
+        state = getattr(self, "_plateau_state", None)
+        if self.plateau and state:
+            self.plateau.load_state_dict(state)
 
 
-def parameter_groups(network: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
-    """Divide the parameters by kind of layer: classifier, 1x1x1 convolutions, everything else.
-
-    Weights that come from ImageNet bear far lower rates than a new classifier.
-    """
-    kinds: dict[str, list[nn.Parameter]] = {"classifier": [], "pointwise": [], "spatial": []}
-    for module in network.modules():
-        if isinstance(module, nn.Linear):
-            kind = "classifier"
-        elif isinstance(module, PaddedConv3d) and max(module.kernel_size) == 1:
-            kind = "pointwise"
-        else:
-            kind = "spatial"
-        kinds[kind].extend(module.parameters(recurse=False))
-    rates = {
-        "classifier": settings.lr,
-        "pointwise": settings.lr_pointwise or settings.lr,
-        "spatial": settings.lr_spatial or settings.lr,
-    }
-    return [{"params": kinds[kind], "lr": rates[kind], "name": kind} for kind in kinds if kinds[kind]]
+def _is_frozen(module: nn.Module) -> bool:
+    parameters = list(module.parameters(recurse=False))
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)

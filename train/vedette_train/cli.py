@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from vedette_edge import __version__
-from vedette_train.commands import anomaly, anomaly_data, data, training
+from vedette_train.commands import (
+    anomaly,
+    anomaly_data,
+    data,
+    explain,
+    import_checkpoint,
+    prepare,
+    reports,
+    sweep,
+    training,
+)
 
 __all__ = ["app"]
 
@@ -18,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (training,):
+for group in (prepare, training, sweep, reports, explain, import_checkpoint):
     app.registered_commands += group.app.registered_commands
 data.app.registered_commands += anomaly_data.app.registered_commands
 app.add_typer(data.app, name="data")

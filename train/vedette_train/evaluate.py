@@ -6,48 +6,46 @@ A video's prediction is the mean of the probabilities of all its windows, the ve
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import nn
 
 from vedette_edge.clips import ClipStream, Sampled, clip_tensor
 from vedette_edge.errors import DataError
-from vedette_edge.files import write_atomically
 from vedette_edge.manifest import Decision, InputSpec
 from vedette_edge.sampling import Clip
 from vedette_edge.types import FloatArray
 from vedette_edge.video import read_frames
-from vedette_train.metrics import accuracy, confusion, macro_f1, recalls
-from vedette_train.plots import plot_confusion
-from vedette_train.runs import METRICS_FILE, PREDICTIONS_FILE, Run, Sample
+from vedette_train.data.split import PartName
+from vedette_train.predictions import Prediction, predict
+from vedette_train.runs import Run, Sample
 
 __all__ = [
-    "Prediction",
+    "WindowLogits",
     "dataset_root",
     "evaluate_run",
-    "read_predictions",
+    "judge_part",
+    "predictions_of",
     "video_clips",
+    "window_logits",
     "window_probabilities",
-    "write_report",
 ]
 
 _BATCH = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the network says of one video."""
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowLogits:
+    """What the network says of every window of one video: (N, K) float32, before temperature and softmax."""
 
     sample: Sample
-    label: str
-    probability: float
+    logits: FloatArray
 
 
 def video_clips(path: Path, spec: InputSpec, hop: int) -> Iterator[Clip[Sampled]]:
@@ -65,9 +63,24 @@ def video_clips(path: Path, spec: InputSpec, hop: int) -> Iterator[Clip[Sampled]
         VideoError: when the video cannot be read.
     """
     stream = ClipStream(spec, hop)
-    for frame in read_frames(path):
+    for frame in read_frames(path, spec.fps):
         yield from stream.push(frame)[0]
     yield from stream.finish()
+
+
+def window_logits(network: nn.Module, path: Path, spec: InputSpec, hop: int) -> FloatArray:
+    """Return the logits of each window of a video: (N, K) float32.
+
+    Raises:
+        VideoError: when the video cannot be read.
+    """
+    device = next(network.parameters()).device
+    tensors = [clip_tensor(clip, spec) for clip in video_clips(path, spec, hop)]
+    rows = []
+    with torch.inference_mode():
+        for batch in torch.split(torch.from_numpy(np.concatenate(tensors)), _BATCH):
+            rows.append(network(batch.to(device)).float().cpu())
+    return torch.cat(rows).numpy()
 
 
 def window_probabilities(network: nn.Module, path: Path, spec: InputSpec, decision: Decision) -> FloatArray:
@@ -76,14 +89,13 @@ def window_probabilities(network: nn.Module, path: Path, spec: InputSpec, decisi
     Raises:
         VideoError: when the video cannot be read.
     """
-    device = next(network.parameters()).device
-    tensors = [clip_tensor(clip, spec) for clip in video_clips(path, spec, decision.hop)]
-    rows = []
-    with torch.inference_mode():
-        for batch in torch.split(torch.from_numpy(np.concatenate(tensors)), _BATCH):
-            logits = network(batch.to(device)).float() / decision.temperature
-            rows.append(torch.softmax(logits, dim=1).cpu())
-    return torch.cat(rows).numpy()
+    logits = window_logits(network, path, spec, decision.hop)
+    return _probabilities(logits, decision.temperature).astype(np.float32)
+
+
+def _probabilities(logits: FloatArray, temperature: float) -> NDArray[np.float64]:
+    # In double precision: a network that is unsure differs in digits that single precision has not.
+    return np.asarray(softmax(logits.astype(np.float64) / temperature, axis=1))
 
 
 def dataset_root(run: Run, data: Path | None) -> Path:
@@ -98,13 +110,17 @@ def dataset_root(run: Run, data: Path | None) -> Path:
     return root
 
 
-def evaluate_run(
-    run: Run, data: Path | None = None, on_progress: Callable[[int, int], None] | None = None
-) -> list[Prediction]:
-    """Predict every validation video of a run.
+def judge_part(
+    run: Run,
+    part: PartName,
+    data: Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[WindowLogits]:
+    """Run the network on every window of every video of a part.
 
     Args:
         run: a finished run.
+        part: "train", "val" or "test"; an empty one gives an empty list.
         data: the dataset's folder, where it moved since the training.
         on_progress: called with (done, total).
 
@@ -114,76 +130,39 @@ def evaluate_run(
     root = dataset_root(run, data)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = run.network().to(device)
-    predictions = []
-    for done, sample in enumerate(run.info.val, start=1):
-        rows = window_probabilities(network, root / sample.name, run.recipe.data.input, run.recipe.decision)
-        mean = rows.mean(axis=0)
-        best = int(mean.argmax())
-        predictions.append(Prediction(sample, run.info.labels[best], float(mean[best])))
+    samples, judged = run.info.part(part), []
+    for done, sample in enumerate(samples, start=1):
+        spec, hop = run.recipe.data.input, run.recipe.decision.hop
+        judged.append(WindowLogits(sample, window_logits(network, root / sample.name, spec, hop)))
         if on_progress:
-            on_progress(done, len(run.info.val))
-    return predictions
+            on_progress(done, len(samples))
+    return judged
 
 
-def write_report(
-    directory: Path, labels: Sequence[str], predictions: Sequence[Prediction], split: str
-) -> dict[str, object]:
-    """Write metrics.json, predictions.csv and confusion.png; return the metrics.
+def predictions_of(run: Run, judged: list[WindowLogits]) -> list[Prediction]:
+    """Return the prediction of each video, at the temperature of the run's decision."""
+    labels, temperature = run.info.labels, run.decision.temperature
+    return [predict(item.sample, _probabilities(item.logits, temperature), labels) for item in judged]
+
+
+def evaluate_run(
+    run: Run,
+    data: Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    part: PartName | None = None,
+) -> list[Prediction]:
+    """Predict every video of a part of a run; by default of the part that it reports.
 
     Args:
-        directory: where to write.
-        labels: the classes, in the network's order.
-        predictions: one a video.
-        split: what was predicted, for the reader: "fold 0 of 5, by group".
-    """
-    index = {label: number for number, label in enumerate(labels)}
-    truth = [index[p.sample.label] for p in predictions]
-    found = [index[p.label] for p in predictions]
-    overall = accuracy(truth, found)
-    metrics: dict[str, object] = {
-        "split": split,
-        "accuracy": asdict(overall),
-        "macro_f1": asdict(macro_f1(truth, found, [p.sample.group for p in predictions])),
-        "recall": {
-            label: asdict(recall) if recall else None
-            for label, recall in zip(labels, recalls(truth, found, len(labels)), strict=True)
-        },
-    }
-    write_atomically(directory / METRICS_FILE, (json.dumps(metrics, indent=2) + "\n").encode())
-    _write_predictions(directory / PREDICTIONS_FILE, predictions)
-    plot_confusion(
-        confusion(truth, found, len(labels)), labels, f"accuracy {overall}", directory / "confusion.png"
-    )
-    return metrics
-
-
-def read_predictions(path: Path) -> list[Prediction]:
-    """Read predictions.csv back.
+        run: a finished run.
+        data: the dataset's folder, where it moved since the training.
+        on_progress: called with (done, total).
+        part: "train", "val" or "test".
 
     Raises:
-        DataError: when it is missing or malformed.
+        DataError: when the part is empty, or one of its videos is missing or cannot be read.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                Prediction(
-                    Sample(name=row["video"], label=row["label"], group=row["group"]),
-                    row["predicted"],
-                    float(row["probability"]),
-                )
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not a table of predictions ({error})") from error
-
-
-def _write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("video", "label", "group", "predicted", "probability", "right"))
-    for p in predictions:
-        right = int(p.label == p.sample.label)
-        writer.writerow(
-            (p.sample.name, p.sample.label, p.sample.group, p.label, f"{p.probability:.4f}", right)
-        )
-    write_atomically(path, text.getvalue().encode())
+    part = part or run.info.reported_part
+    if not run.info.part(part):
+        raise DataError(f"{run.directory} has no {part} part; its split is in split.csv")
+    return predictions_of(run, judge_part(run, part, data, on_progress))

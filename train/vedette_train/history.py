@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,19 @@ from vedette_train.console import log, make_progress
 
 __all__ = ["COLUMNS", "EpochReport", "read_history"]
 
-COLUMNS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
+COLUMNS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "val_f1",
+    "val_precision",
+    "val_recall",
+    "lr",
+    "pruned",
+    "seconds",
+)
 HISTORY_FILE = "history.csv"
 
 
@@ -52,14 +66,16 @@ class EpochReport(Callback):
         del pl_module
         self._close()
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        row = {"epoch": trainer.current_epoch + 1, "seconds": time.monotonic() - self._start, **figures}
-        _add_row(self._directory / HISTORY_FILE, row)
-        log(
-            f"epoch {row['epoch']:>3}/{trainer.max_epochs}"
-            f"   loss {row['train_loss']:.3f} / {row['val_loss']:.3f}"
-            f"   accuracy {row['train_accuracy']:.3f} / {row['val_accuracy']:.3f}   (train / val)"
-            f"   {row['seconds']:.0f} s"
-        )
+        rates = [float(group["lr"]) for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        row = {
+            "epoch": trainer.current_epoch + 1,
+            "seconds": time.monotonic() - self._start,
+            "lr": max(rates, default=math.nan),
+            **figures,
+        }
+        if trainer.is_global_zero:
+            _add_row(self._directory / HISTORY_FILE, row)
+        log(f"epoch {row['epoch']:>3}/{trainer.max_epochs}{_line(row)}   {row['seconds']:.0f} s")
 
     def on_exception(self, *_: Any, **__: Any) -> None:
         """Leave no bar behind."""
@@ -72,12 +88,28 @@ class EpochReport(Callback):
 
 
 def read_history(directory: Path) -> dict[str, list[float]]:
-    """Return the columns of a run's history.csv; empty columns where there is none yet."""
+    """Return the columns of a run's history.csv: empty ones where there is none yet, or nothing validated."""
     rows = _rows(directory / HISTORY_FILE)
-    return {column: [float(row[column]) for row in rows] for column in COLUMNS}
+    return {column: [float(row[column]) for row in rows if row.get(column)] for column in COLUMNS}
 
 
-def _add_row(path: Path, row: dict[str, float]) -> None:
+def _line(row: Mapping[str, float]) -> str:
+    """Return the figures as text: training / validation where there is one, F1, masked share."""
+    parts = [f"loss {_of_parts(row, 'loss')}", f"accuracy {_of_parts(row, 'accuracy')}"]
+    parts[-1] += "   (train / val)" if "val_loss" in row else "   (train)"
+    if "val_f1" in row:
+        parts.append(f"F1 {row['val_f1']:.3f}")
+    if "pruned" in row:
+        parts.append(f"pruned {row['pruned']:.1%}")
+    return "".join(f"   {part}" for part in parts)
+
+
+def _of_parts(row: Mapping[str, float], kind: str) -> str:
+    columns = (f"{part}_{kind}" for part in ("train", "val"))
+    return " / ".join(f"{row[column]:.3f}" for column in columns if column in row)
+
+
+def _add_row(path: Path, row: Mapping[str, float]) -> None:
     earlier = [old for old in _rows(path) if int(old["epoch"]) < row["epoch"]]
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")

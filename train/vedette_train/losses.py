@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vedette_edge.manifest import Cells
 
-__all__ = ["evidence_in_quiet_places"]
+__all__ = ["evidence_in_quiet_places", "symmetric_divergence"]
 
 
 def evidence_in_quiet_places(clips: Tensor, heatmap: Tensor, labels: Tensor, cells: Cells) -> Tensor:
@@ -40,3 +40,21 @@ def evidence_in_quiet_places(clips: Tensor, heatmap: Tensor, labels: Tensor, cel
     evidence = heatmap.mean(dim=2)[range(len(labels)), labels]
     chosen = evidence.flatten(1).softmax(dim=1)
     return (quiet.flatten(1) * chosen).sum(dim=1).mean()
+
+
+def symmetric_divergence(first: Tensor, second: Tensor) -> Tensor:
+    """Return how much two predictions differ: the mean of KL(p || q) and KL(q || p) [Jeffreys 1946].
+
+    Of a clip and the clip one frame later, it teaches the network not to flicker.
+
+    Args:
+        first: (N, K) logits.
+        second: (N, K) logits.
+
+    Returns:
+        Scalar >= 0, in nats, the mean over the batch.
+    """
+    p, q = F.log_softmax(first, dim=1), F.log_softmax(second, dim=1)
+    forward = F.kl_div(q, p, reduction="batchmean", log_target=True)
+    backward = F.kl_div(p, q, reduction="batchmean", log_target=True)
+    return 0.5 * (forward + backward)

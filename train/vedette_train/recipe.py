@@ -57,19 +57,16 @@ class InitSettings(Section):
     weights: str | None = Field(
         None, description="2D ImageNet MobileNetV2 to inflate: 'torchvision', or a .pth file. None: random."
     )
-    inflation: Literal["centre", "mean"] = Field(
-        "centre",
-        description="centre: a kernel begins in the middle frame, [1/4, 1/2, 1/4] at time strides. mean: "
-        "spread evenly over time everywhere.",
-    )
     run: Path | None = Field(None, description="A finished run whose weights to go on from (fine-tuning).")
     freeze_batchnorm: bool = Field(
         False, description="Keep running statistics; needed for weights with folded batch norm."
     )
     freeze: tuple[str, ...] = Field((), description="Beginnings of names of layers that are not trained.")
-    probe: bool = Field(
-        False,
-        description="Before training, fit the last layer on frozen features [Kumar et al. 2022, LP-FT].",
+    probe: int = Field(
+        0,
+        ge=0,
+        description="Before training, fit the last layer on the frozen features of so many augmented draws "
+        "of each video; 0: do not. With train.epochs 0 that is all [Kumar et al. 2022, LP-FT].",
     )
 
 
@@ -94,6 +91,9 @@ class DataSettings(Section):
     )
     clips_per_video: int = Field(1, ge=1, description="Windows drawn of each video an epoch.")
     max_unreadable: Fraction = 0.05
+    blind: Literal["rgb", "flow"] | None = Field(
+        None, description="For ablations: the network sees a blank in place of this stream."
+    )
     faithful: bool = Field(
         False, description="The published dual-stream data path, defects included, for comparison only."
     )
@@ -141,7 +141,7 @@ class PruneSettings(Section):
 class TrainSettings(Section):
     """The loop."""
 
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(20, ge=0, description="0 only with init.probe.")
     batch_size: int = Field(8, ge=1)
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = Field(
         "adamw", description="sgd: Nesterov momentum 0.9."
@@ -182,6 +182,12 @@ class TrainSettings(Section):
     workers: int = Field(0, ge=0, description="Processes that load data; 0: in the trainer's own.")
     limit_batches: float = Field(1.0, gt=0, le=1, description="Share of the batches of each epoch.")
     calibrate: bool = Field(True, description="Fit decision.temperature on the validation part.")
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether something is chosen by how the validation part goes."""
+        chosen = self.keep == "best" or self.patience is not None or self.schedule == "plateau"
+        return chosen and self.epochs > 0
 
 
 class Recipe(Section):
@@ -225,14 +231,16 @@ def recipe_from_dict(data: dict[str, Any], source: str) -> Recipe:
             f"{source}: train.locality needs data.input.temporal: difference, where zero means that nothing "
             "happens"
         )
-    if (
-        recipe.data.val_share == 0
-        and not recipe.data.split_file
-        and (recipe.train.keep == "best" or recipe.train.patience or recipe.train.schedule == "plateau")
-    ):
+    if not recipe.train.epochs and not recipe.init.probe:
+        raise ConfigError(f"{source}: train.epochs is 0 and init.probe is 0: nothing would be trained")
+    if recipe.data.val_share == 0 and not recipe.data.split_file and recipe.train.needs_validation:
         raise ConfigError(
             f"{source}: data.val_share is 0, so no epoch can be chosen; set train.keep: last, without "
             "patience and without schedule: plateau"
+        )
+    if recipe.data.blind and recipe.data.input.streams != "rgb+flow":
+        raise ConfigError(
+            f"{source}: data.blind needs data.input.streams: rgb+flow, found {recipe.data.input.streams}"
         )
     if recipe.data.fold >= recipe.data.folds:
         raise ConfigError(f"{source}: data.fold is {recipe.data.fold}, with data.folds {recipe.data.folds}")

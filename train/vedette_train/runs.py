@@ -2,16 +2,21 @@
 
 RUN/
 ├── recipe.yaml        the recipe, every default written out
-├── run.json           labels, dataset fingerprint, split, unreadable videos, versions
+├── run.json           labels, dataset fingerprint, split, unreadable videos, versions, calibration
+├── split.csv          path,label,group,part: every video's part
 ├── model.pt           the weights that the recipe says to keep
 ├── history.csv        one row an epoch            curves.png
-├── metrics.json       figures with 95 % intervals  confusion.png   predictions.csv
+├── metrics.json       figures with 95 % intervals, of the part that the run reports
+├── predictions.csv    one row a video, every class's probability
+├── card.md            the model card               *.png           what metrics.json says, drawn
 ├── checkpoints/       last.ckpt and best.ckpt, for --resume
 └── tensorboard/
 """
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import io
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -20,22 +25,38 @@ from typing import Any
 
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
 from vedette_edge.errors import ConfigError, DataError
 from vedette_edge.files import write_atomically
+from vedette_edge.manifest import Decision
 from vedette_edge.validation import describe_errors
+from vedette_train.data.split import PARTS, PartName, groups_on_both_sides
 from vedette_train.models import create_for_input
+from vedette_train.models.blind import blind
 from vedette_train.recipe import Recipe, recipe_from_dict
 
-__all__ = ["Run", "RunInfo", "Sample", "library_versions", "open_run", "save_weights"]
+__all__ = [
+    "Calibration",
+    "Run",
+    "RunInfo",
+    "Sample",
+    "library_versions",
+    "open_run",
+    "save_info",
+    "save_state",
+    "save_weights",
+]
+
 
 RECIPE_FILE = "recipe.yaml"
 INFO_FILE = "run.json"
+SPLIT_FILE = "split.csv"
 MODEL_FILE = "model.pt"
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
+CARD_FILE = "card.md"
 _LIBRARIES = ("vedette", "torch", "torchvision", "lightning", "numpy", "opencv-python")
 
 
@@ -51,6 +72,24 @@ class Sample(_Value):
     group: str
 
 
+class Calibration(_Value):
+    """The temperature that was fitted on the windows of the validation part.
+
+    Attributes:
+        temperature: replaces that of the recipe's decision.
+        videos: how many there were.
+        windows: how many they had.
+        nll_before: mean negative log-likelihood of these windows at the recipe's temperature, nats.
+        nll_after: the same at the fitted one.
+    """
+
+    temperature: float = Field(gt=0)
+    videos: int
+    windows: int
+    nll_before: float
+    nll_after: float
+
+
 class RunInfo(_Value):
     """What `run.json` holds."""
 
@@ -60,8 +99,39 @@ class RunInfo(_Value):
     dataset: str
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
+    test: tuple[Sample, ...] = ()  # runs of before there was a third part have none
     unreadable: dict[str, str]
     versions: dict[str, str]
+    calibration: Calibration | None = None
+
+    @property
+    def reported_part(self) -> PartName:
+        """The part that the run's figures are of: test, or val where there is no test."""
+        return "test" if self.test else "val"
+
+    @property
+    def reported(self) -> tuple[Sample, ...]:
+        """The videos that the run's figures are of."""
+        return self.part(self.reported_part)
+
+    def part(self, name: PartName) -> tuple[Sample, ...]:
+        """Return the videos of a part."""
+        return {"train": self.train, "val": self.val, "test": self.test}[name]
+
+    @property
+    def crossing(self) -> list[str]:
+        """Groups that were trained on and are held out too: a split file can make them so."""
+        train, *held_out = ({sample.group for sample in self.part(name)} for name in PARTS)
+        return groups_on_both_sides(train, *held_out)
+
+    def split_table(self) -> bytes:
+        """Return split.csv: path,label,group,part of every video that was read."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("path", "label", "group", "part"))
+        for name in PARTS:
+            writer.writerows((one.name, one.label, one.group, name) for one in self.part(name))
+        return text.getvalue().encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +144,26 @@ class Run:
 
     @property
     def split_name(self) -> str:
-        """What the validation part is, for a reader."""
+        """What the reported part is, for a reader, and the digest of the split's table."""
+        return self.name_of(self.info.reported_part)
+
+    def name_of(self, part: PartName) -> str:
+        """Return what a part is, for a reader."""
         data = self.recipe.data
-        return f"fold {data.fold} of {data.folds} by group, seed {self.recipe.seed}"
+        dealt = f"fold {data.fold} of {data.folds} by group, seed {self.recipe.seed}"
+        if data.split_file:
+            dealt = f"as {data.split_file.name} says"
+            if crossing := self.info.crossing:
+                dealt += f", {len(crossing)} groups on both sides"
+        digest = hashlib.sha256(self.info.split_table()).hexdigest()[:12]
+        return f"{part}, {dealt}, {SPLIT_FILE} sha256 {digest}"
+
+    @property
+    def decision(self) -> Decision:
+        """The recipe's decision, at the temperature that was fitted where one was."""
+        if self.info.calibration is None:
+            return self.recipe.decision
+        return self.recipe.decision.model_copy(update={"temperature": self.info.calibration.temperature})
 
     def network(self) -> nn.Module:
         """Build the network with the run's weights, in evaluation mode, on the CPU.
@@ -107,9 +194,12 @@ def build_network(recipe: Recipe, num_classes: int) -> nn.Module:
     """
     settings = recipe.model
     try:
-        return create_for_input(settings.name, num_classes, recipe.data.input, **settings.arguments)
+        network = create_for_input(settings.name, num_classes, recipe.data.input, **settings.arguments)
     except ValueError as error:
         raise ConfigError(f"recipe '{recipe.name}', model: {error}") from error
+    if recipe.data.blind:
+        blind(network, recipe.data.blind)
+    return network
 
 
 def open_run(directory: Path) -> Run:
@@ -169,7 +259,7 @@ def refuse_other_data(info: RunInfo, directory: Path) -> None:
     if not (directory / INFO_FILE).is_file():
         return
     before = _read_info(directory)
-    if (before.dataset, before.train, before.val) != (info.dataset, info.train, info.val):
+    if (before.dataset, before.split_table()) != (info.dataset, info.split_table()):
         raise DataError(
             f"{directory} was started on other videos ({before.data_root}, {before.dataset[:12]}...) than "
             f"there are now ({info.data_root}, {info.dataset[:12]}...); resume with those, or start a new run"
@@ -193,16 +283,27 @@ def _flat(data: dict[str, object], prefix: str = "") -> dict[str, object]:
 
 def save_weights(directory: Path, network: nn.Module) -> None:
     """Write the network's weights as `model.pt`."""
+    save_state(directory / MODEL_FILE, network)
+
+
+def save_state(path: Path, network: nn.Module) -> None:
+    """Write the network's weights as a plain state dict."""
     state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_atomically(directory / MODEL_FILE, buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
 
 
 def save_start(directory: Path, recipe: Recipe, info: RunInfo) -> None:
-    """Write what is known before training: recipe and run.json."""
+    """Write what is known before training: recipe, run.json and split.csv."""
     directory.mkdir(parents=True, exist_ok=True)
     write_atomically(directory / RECIPE_FILE, recipe.to_yaml().encode())
+    write_atomically(directory / SPLIT_FILE, info.split_table())
+    save_info(directory, info)
+
+
+def save_info(directory: Path, info: RunInfo) -> None:
+    """Write run.json."""
     write_atomically(directory / INFO_FILE, (info.model_dump_json(indent=2) + "\n").encode())
 
 

@@ -1,4 +1,4 @@
-"""From a folder to two parts: what is left out, grouped or lacking is said."""
+"""From a folder to three parts: what is left out, grouped or lacking is said."""
 
 import shutil
 
@@ -33,8 +33,8 @@ def brightened_copy(source, target):
 
 def test_a_grouped_dataset_is_divided_by_its_groups(data, cache, capsys):
     parts = load_parts(tiny_recipe(), data, cache)
-    assert len(parts.train) == len(parts.val) == 4
-    assert not {video.group for video in parts.train} & {video.group for video in parts.val}
+    assert {name: len(videos) for name, videos in parts.by_name.items()} == {"train": 4, "val": 2, "test": 2}
+    assert len({video.group for videos in parts.by_name.values() for video in videos}) == 4
     printed = capsys.readouterr().err
     assert "train: 4 videos of 2 groups" in printed
     assert "groups.csv" not in printed
@@ -48,7 +48,7 @@ def test_without_groups_copies_are_named_and_kept_on_one_side(tmp_path, capsys):
     shutil.copy(root / copies[0], root / copies[2])
     for seed in range(6):
         parts = load_parts(tiny_recipe(seed=seed), root, tmp_path / "cache")
-        together = names(parts.train) if copies[0] in names(parts.train) else names(parts.val)
+        (together,) = (part for part in map(names, parts.by_name.values()) if copies[0] in part)
         assert together >= set(copies)
     printed = capsys.readouterr().err
     assert "this dataset has no groups.csv" in printed
@@ -59,7 +59,8 @@ def test_without_groups_copies_are_named_and_kept_on_one_side(tmp_path, capsys):
 def test_without_groups_and_copies_every_video_is_its_own_group(tmp_path, capsys):
     root = write_dataset(tmp_path / "data", grouped=False)
     parts = load_parts(tiny_recipe(), root, tmp_path / "cache")
-    assert {video.group for video in (*parts.train, *parts.val)} == names((*parts.train, *parts.val))
+    videos = (*parts.train, *parts.val, *parts.test)
+    assert {video.group for video in videos} == names(videos)
     assert "nearly the same" not in capsys.readouterr().err
 
 
@@ -68,7 +69,7 @@ def test_unreadable_videos_are_listed_and_left_out(tmp_path, capsys):
     write_sound(root / "left" / "sound.mp4")
     parts = load_parts(tiny_recipe(data__max_unreadable=0.2), root, tmp_path / "cache")
     assert [item.video.name for item in parts.unreadable] == ["left/sound.mp4"]
-    assert "left/sound.mp4" not in names((*parts.train, *parts.val))
+    assert "left/sound.mp4" not in names((*parts.train, *parts.val, *parts.test))
     assert f"left out: {root / 'left' / 'sound.mp4'}: not a video" in capsys.readouterr().err
     with pytest.raises(DataError, match=r"1 of 9 videos cannot be read.*sound\.mp4"):
         load_parts(tiny_recipe(), root, tmp_path / "cache")
@@ -79,8 +80,54 @@ def test_a_part_that_lacks_a_class_says_so(tmp_path, capsys):
     rows = [(f"{label}/{label}_{i}.mp4", label, f"scene-{i}") for label in LABELS for i in range(3)]
     write_pictures(root / "rare" / "only.mp4", moving_square("left", 9))
     write_groups(root, [*rows, ("rare/only.mp4", "rare", "scene-9")])
-    load_parts(tiny_recipe(), root, tmp_path / "cache")
+    load_parts(tiny_recipe(data__folds=3), root, tmp_path / "cache")
     assert "has no video of: rare (too few groups)" in capsys.readouterr().err
+
+
+def write_split(path, rows):
+    path.write_text("path,part\n" + "".join(f"{name},{part}\n" for name, part in rows.items()))
+    return path
+
+
+def of_scenes(*parts):
+    """Put scene after scene into a part."""
+    return {f"{label}/{label}_{scene}.mp4": part for label in LABELS for scene, part in enumerate(parts)}
+
+
+@pytest.mark.parametrize("beside_the_data", [False, True])
+def test_a_split_file_decides_instead_of_the_deal(beside_the_data, tmp_path, capsys):
+    root = write_dataset(tmp_path / "data")
+    path = write_split(
+        (root if beside_the_data else tmp_path) / "split.csv", of_scenes("val", "train", "train", "test")
+    )
+    recipe = tiny_recipe(data__split_file="split.csv" if beside_the_data else str(path))
+    parts = load_parts(recipe, root, tmp_path / "cache")
+    assert {name: sorted({video.group for video in videos}) for name, videos in parts.by_name.items()} == {
+        "train": ["scene-1", "scene-2"],
+        "val": ["scene-0"],
+        "test": ["scene-3"],
+    }
+    assert "on both sides" not in capsys.readouterr().err
+
+
+def test_a_split_file_that_divides_groups_is_followed_and_they_are_named(data, cache, tmp_path, capsys):
+    rows = of_scenes("train", "train", "val", "test") | {
+        "left/left_3.mp4": "train",
+        "right/right_1.mp4": "val",
+    }
+    path = write_split(tmp_path / "split.csv", rows)
+    load_parts(tiny_recipe(data__split_file=str(path)), data, cache)
+    printed = capsys.readouterr().err
+    assert "puts 2 groups into training and also into a held-out part" in printed
+    assert "will flatter: scene-1, scene-3" in printed
+
+
+def test_a_split_file_without_validation_needs_a_recipe_that_chooses_nothing(data, cache, tmp_path):
+    path = write_split(tmp_path / "split.csv", of_scenes("train", "train", "train", "test"))
+    with pytest.raises(DataError, match=r"split\.csv has no readable video of part val, so no epoch"):
+        load_parts(tiny_recipe(data__split_file=str(path)), data, cache)
+    parts = load_parts(tiny_recipe(data__split_file=str(path), train__keep="last"), data, cache)
+    assert parts.val == []
 
 
 def test_an_unknown_background_label_is_an_error(data, cache):

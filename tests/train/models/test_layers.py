@@ -15,15 +15,16 @@ lengths = st.integers(1, 5)
 def plain(layer, clip):
     """What PyTorch's own 3D convolution gives, with the padding written out."""
     ahead = 0 if layer.causal else 1
-    padded = F.pad(clip, (1, 1, 1, 1, 2 - ahead, ahead))
+    space = (clip.shape[-1] % 2, 1, clip.shape[-2] % 2, 1) if layer.pads_itself else (1, 1, 1, 1)
+    padded = F.pad(clip, (*space, 2 - ahead, ahead))
     return F.conv3d(padded, layer.weight, stride=layer.stride, groups=layer.groups)
 
 
 @settings(deadline=None, max_examples=50)
-@given(strides, lengths, lengths, lengths, st.integers(1, 3), st.booleans(), st.integers(0, 2**16))
-def test_depthwise_by_time_taps_is_the_3d_convolution(stride, t, h, w, channels, causal, seed):
-    torch.manual_seed(seed)
-    layer = DepthwiseConv3d(channels, stride, causal=causal).double()
+@given(strides, lengths, lengths, lengths, st.integers(1, 3), st.booleans(), st.booleans())
+def test_depthwise_by_time_taps_is_the_3d_convolution(stride, t, h, w, channels, causal, pad_at_end):
+    torch.manual_seed(0)
+    layer = DepthwiseConv3d(channels, stride, causal=causal, pad_at_end=pad_at_end).double()
     clip = torch.randn(2, channels, t, h, w, dtype=torch.float64, requires_grad=True)
     results = []
     for function in (layer.by_time_taps, layer.eval(), lambda x: plain(layer, x)):
@@ -55,6 +56,17 @@ def test_padding_keeps_time_height_and_width(kernel, causal):
     layer = PaddedConv3d(2, 4, kernel, causal=causal)
     assert layer(torch.zeros(1, 2, 5, 6, 7)).shape == (1, 4, 5, 6, 7)
     assert layer.bias is None
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (65, 96), (64, 97)])
+def test_padding_at_the_end_is_that_of_tensorflow(height, width):
+    layer = PaddedConv3d(1, 1, 3, (1, 2, 2), pad_at_end=True)
+    clip = torch.randn(1, 1, 3, height, width)
+    down, right = (height % 2, 1), (width % 2, 1)  # what SAME adds around a kernel of 3 at a stride of 2
+    padded = F.pad(clip, (*right, *down, 1, 1))
+    expected = F.conv3d(padded, layer.weight, stride=(1, 2, 2))
+    assert torch.equal(layer(clip), expected)
+    assert expected.shape[-2:] == (-(-height // 2), -(-width // 2))
 
 
 @pytest.mark.parametrize(

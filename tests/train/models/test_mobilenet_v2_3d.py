@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vedette_train.models.mobilenet_v2_3d import MODES, MobileNetV2_3d
+from vedette_train.models.mobilenet_v2_3d import MODES, PADDINGS, TIME_POOLINGS, MobileNetV2_3d
 
 STAGE_ENDS = {"stem": 0, "b1": 1, "b2": 3, "b3": 6, "b4": 10, "b5": 13, "b6": 16, "b7": 17, "final": 18}
 # The table of the original network for 16 x 128 x 128: channels, T, H = W.
@@ -19,11 +19,23 @@ STANDARD = {
     "b7": (320, 1, 4),
     "final": (1280, 1, 4),
 }
+# Parameters of each stage at full width, and of the linear layer for 17 classes.
+STAGE_PARAMETERS = {
+    "stem": 2_656,
+    "b1": 1_472,
+    "b2": 18_288,
+    "b3": 49_200,
+    "b4": 208_064,
+    "b5": 330_816,
+    "b6": 840_192,
+    "b7": 491_200,
+    "final": 412_160,
+}
 
 
-def small_network(mode, classes=3):
+def small_network(mode, classes=3, **arguments):
     torch.manual_seed(0)
-    network = MobileNetV2_3d(classes, width_mult=0.25, mode=mode, dropout=0.5)
+    network = MobileNetV2_3d(classes, width_mult=0.25, mode=mode, dropout=0.5, **arguments)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):  # statistics that are not those of a new layer
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)  # some begin at zero
@@ -68,6 +80,26 @@ def test_every_stage_has_the_shape_of_the_original_table(mode):
     assert len(shapes) == 19
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_every_stage_has_the_parameters_of_the_original_table(mode):
+    with torch.device("meta"):
+        network = MobileNetV2_3d(17, mode=mode)
+    counts = [sum(p.numel() for p in layer.parameters()) for layer in network.features]
+    found, start = {}, 0
+    for stage, end in STAGE_ENDS.items():
+        found[stage], start = sum(counts[start : end + 1]), end + 1
+    assert found == STAGE_PARAMETERS
+    assert sum(p.numel() for p in network.head.parameters()) == 21_777
+    assert sum(STAGE_PARAMETERS.values()) == 2_354_048
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32), (5, 50, 75), (16, 40, 33)])
+def test_any_length_and_size_will_do(shape):
+    network = small_network("standard")
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, *shape)).shape == (1, 3)
+
+
 @pytest.mark.parametrize("last", [(0.45, 1280), (2.0, 2560)])
 def test_the_last_layer_grows_with_the_width_but_never_shrinks(last):
     width, channels = last
@@ -95,14 +127,28 @@ def test_other_networks_see_it(mode):
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5])
+@pytest.mark.parametrize("pooling", TIME_POOLINGS)
 @pytest.mark.parametrize("mode", MODES)
-def test_the_class_maps_sum_up_to_the_logits_of_forward(mode, frames):
-    network, clips = small_network(mode), torch.randn(2, 3, frames, 32, 64)
+def test_the_class_maps_sum_up_to_the_logits_of_forward(mode, pooling, frames):
+    network, clips = small_network(mode, time_pooling=pooling), torch.randn(2, 3, frames, 32, 64)
     with torch.inference_mode():
         logits, heatmap = network.forward_with_heatmap(clips)
         assert torch.allclose(logits, network(clips), atol=1e-5)
     assert torch.allclose(heatmap.mean(dim=(2, 3, 4)) + network.head.bias, logits, atol=1e-6)
     assert heatmap.shape == (2, 3, 1 if mode == "standard" else frames, 1, 2)
+
+
+def test_one_frame_is_enough_where_the_largest_counts():
+    network = small_network("high_temporal", time_pooling="max")
+    features = torch.zeros(1, 2, 4, 1, 1)
+    features[0, 0, 2] = 3.0
+    assert network.pooled(features).tolist() == [[3.0, 0.0]]
+    clips = torch.randn(1, 3, 5, 32, 32)
+    with torch.inference_mode():
+        held = network(torch.cat([clips, clips[:, :, -1:].expand(-1, -1, 3, -1, -1)], dim=2))
+        maps = network.forward_with_heatmap(clips)[1]
+    assert held.shape == (1, 3)
+    assert maps.abs().sum(dim=(0, 1, 3, 4)).gt(0).sum() > 1  # each channel has its own frame
 
 
 def test_training_and_judging_compute_the_same_function():
@@ -121,6 +167,9 @@ def test_training_and_judging_compute_the_same_function():
     [
         ({"mode": "hightemporal"}, "unknown mode 'hightemporal', expected one of: standard, high_temporal"),
         ({"num_classes": 0}, "num_classes must be >= 1"),
+        ({"padding": "same"}, "unknown padding 'same', expected one of: symmetric, end"),
+        ({"time_pooling": "sum"}, "unknown time_pooling 'sum', expected one of: mean, max"),
+        ({"dropout": 1.5}, "dropout must be in 0..1, got 1.5"),
         ({"width_mult": 0.05}, "width_mult >= 1/16, got 2, 0.05"),
     ],
 )
@@ -129,8 +178,9 @@ def test_what_cannot_be_built_is_an_error(arguments, sentence):
         MobileNetV2_3d(**{"num_classes": 2, **arguments})
 
 
-def test_a_cell_of_the_heatmap_speaks_of_the_pixels_that_it_says():
-    network = MobileNetV2_3d(num_classes=2, width_mult=0.25).eval()
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_a_cell_of_the_heatmap_speaks_of_the_pixels_that_it_says(padding):
+    network = MobileNetV2_3d(num_classes=2, width_mult=0.25, padding=padding).eval()
     for module in network.modules():
         # All paths of the same sign and no nonlinearity: what remains is where a cell looks.
         if isinstance(module, torch.nn.Conv3d):

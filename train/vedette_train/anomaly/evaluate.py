@@ -38,7 +38,7 @@ from vedette_train.anomaly.recipe import AnomalyRecipe, PictureSettings
 from vedette_train.anomaly.run import AnomalyRun, Calibration
 from vedette_train.anomaly.threshold import Threshold
 from vedette_train.console import log, progress
-from vedette_train.metrics import confusion, recalls
+from vedette_train.metrics import confusion, share
 from vedette_train.plots import plot_confusion
 from vedette_train.runs import METRICS_FILE, PREDICTIONS_FILE
 
@@ -197,7 +197,7 @@ def _figures(verdicts: Sequence[Verdict], calibration: Calibration) -> dict[str,
     scores = [verdict.judged.score for verdict in verdicts]
     groups = [verdict.picture.group for verdict in verdicts]
     called = [score >= calibration.threshold for score in scores]
-    good_recall, bad_recall = recalls([int(b) for b in bad], [int(c) for c in called], 2)
+    counts = confusion([int(b) for b in bad], [int(c) for c in called], 2)
     figures: dict[str, Any] = {
         "pictures": {"good": bad.count(False), "bad": bad.count(True), "groups": len(set(groups))},
         "image_auroc": asdict(auroc_interval(bad, scores, groups)),
@@ -205,9 +205,9 @@ def _figures(verdicts: Sequence[Verdict], calibration: Calibration) -> dict[str,
             kind: asdict(_of_kind(verdicts, kind))
             for kind in sorted({v.picture.kind for v in verdicts} - {"good"})
         },
-        "found": asdict(bad_recall) if bad_recall else None,
-        "passed": asdict(good_recall) if good_recall else None,
-        "confusion": confusion([int(b) for b in bad], [int(c) for c in called], 2).tolist(),
+        "found": asdict(share(int(counts[1, 1]), int(counts[1].sum()))),
+        "passed": asdict(share(int(counts[0, 0]), int(counts[0].sum()))),
+        "confusion": counts.tolist(),
     }
     return figures | _pixel_figures(verdicts)
 

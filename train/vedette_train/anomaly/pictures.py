@@ -5,20 +5,22 @@ Everything shows the detector's map without its border; outside of it nothing is
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import roc_curve
 
 from vedette_edge.errors import ConfigError
+from vedette_edge.files import write_atomically
 from vedette_edge.types import Box, FloatArray, Image
 from vedette_train.anomaly.recipe import PictureSettings
-from vedette_train.plots import save_figure
 
 __all__ = [
     "draw_panel",
@@ -112,7 +114,7 @@ def draw_panel(parts: Sequence[tuple[str, Image]], title: str, settings: Picture
         axes.set_title(name)
         axes.axis("off")
     figure.suptitle(title)
-    save_figure(figure, path, dpi=settings.dpi)
+    _save(figure, path, dpi=settings.dpi)
 
 
 def plot_losses(history: Mapping[str, Sequence[float]], path: Path) -> None:
@@ -131,7 +133,7 @@ def plot_losses(history: Mapping[str, Sequence[float]], path: Path) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()
-    save_figure(figure, path)
+    _save(figure, path)
 
 
 def plot_roc(bad: Sequence[bool], scores: Sequence[float], title: str, threshold: float, path: Path) -> None:
@@ -155,4 +157,12 @@ def plot_roc(bad: Sequence[bool], scores: Sequence[float], title: str, threshold
     axes.set(title=title, xlabel="good pictures called bad", ylabel="bad pictures found")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    save_figure(figure, path)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path, *, dpi: int = 130) -> None:
+    FigureCanvasAgg(figure)
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"font.size": 9}):
+        figure.savefig(buffer, format="png", dpi=dpi)
+    write_atomically(path, buffer.getvalue())

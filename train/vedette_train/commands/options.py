@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,7 +14,16 @@ from vedette_train.console import console
 if TYPE_CHECKING:
     from vedette_train.recipe import Recipe
 
-__all__ = ["DataOption", "RecipeArgument", "RunArgument", "SetOption", "load", "print_metrics", "task_of"]
+__all__ = [
+    "DataOption",
+    "RecipeArgument",
+    "RunArgument",
+    "SetOption",
+    "load",
+    "print_folds",
+    "print_metrics",
+    "task_of",
+]
 
 RecipeArgument = Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")]
 RunArgument = Annotated[Path, typer.Argument(help="A run's folder.")]
@@ -23,6 +31,8 @@ DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of class
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: train.epochs=5")
 ]
+
+_OF_ONE_CLASS = ("f1", "precision", "recall", "specificity", "auc", "average_precision")
 
 
 def load(recipe: str, data: Path | None, overrides: list[str] | None) -> tuple[Recipe, Path]:
@@ -53,16 +63,48 @@ def task_of(recipe: str, overrides: list[str] | None) -> str:
 
 def print_metrics(directory: Path) -> None:
     """Print the report of a run as a table."""
-    from vedette_train.runs import METRICS_FILE
+    from vedette_train.card import FIGURES
+    from vedette_train.report import read_metrics
 
-    metrics = json.loads((directory / METRICS_FILE).read_text(encoding="utf-8"))
+    metrics = read_metrics(directory)
     table = Table(title=f"{directory}  ({metrics['split']})", title_justify="left")
     for column in ("", "value", "95 % interval", "videos"):
         table.add_column(column)
-    rows = {"accuracy": metrics["accuracy"], "macro F1": metrics["macro_f1"]}
-    rows |= {f"recall {label}": recall for label, recall in metrics["recall"].items() if recall}
+    of = f" of {metrics['positive']}" if metrics["positive"] else ""
+    rows = {
+        FIGURES[key] + (of if key in _OF_ONE_CLASS else ""): metrics[key] for key in FIGURES if key in metrics
+    }
+    rows |= {f"recall {label}": row["recall"] for label, row in metrics["labels"].items() if row["recall"]}
     for name, row in rows.items():
         table.add_row(
             name, f"{row['value']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}", str(row["samples"])
         )
     console.print(table)
+    console.print(_calibration_line(metrics.get("calibration")))
+
+
+def print_folds(metrics: dict[str, Any]) -> None:
+    """Print the figures of each fold of a cross-validation, their mean and standard deviation."""
+    names = list(metrics["mean_over_folds"])
+    table = Table(title="fold by fold", title_justify="left")
+    for column in ("fold", "videos", *(name.replace("_", " ") for name in names)):
+        table.add_column(column)
+    for row in metrics["folds"]:
+        values = ("-" if row[name] is None else f"{row[name]:.3f}" for name in names)
+        table.add_row(str(row["fold"]), str(row["videos"]), *values)
+    means = (metrics["mean_over_folds"][name] for name in names)
+    cells = (f"{one['mean']:.3f} ± {one['deviation']:.3f}" if one else "-" for one in means)
+    table.add_row("mean", "", *cells)
+    console.print(table)
+
+
+def _calibration_line(found: dict[str, Any] | None) -> str:
+    if not found:
+        return ""
+    before, after = found["before"], found["after"]
+    if not after:
+        return f"calibration: error (ECE) {before['ece']:.3f}, at the recipe's temperature"
+    return (
+        f"calibration: error (ECE) {before['ece']:.3f} before and {after['ece']:.3f} after, at temperature "
+        f"{found['temperature']:.2f}"
+    )

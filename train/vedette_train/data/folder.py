@@ -3,9 +3,10 @@
     data/
     ├── groups.csv          path,label,group     (optional; one row a video)
     ├── push_up/a.mp4
-    └── squat/b.mov
+    └── squat/b.mov         or a folder squat/b/ of pictures: frame_1.jpg, frame_2.jpg, ...
 
-Videos of one group (a person, a scene, a source) are never divided between training and validation.
+A folder of pictures has no clock, so each of its pictures is one sample. Videos of one group (a person,
+a scene, a source) are never divided between training and validation.
 """
 
 from __future__ import annotations
@@ -17,19 +18,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vedette_edge.errors import DataError
-from vedette_edge.video import VIDEO_SUFFIXES
+from vedette_edge.video import VIDEO_SUFFIXES, pictures_in
+from vedette_train.data.layouts import suggest, videos_in
 
-__all__ = ["Video", "VideoFolder", "fingerprint", "scan"]
+__all__ = ["GROUPS_FILE", "Video", "VideoFolder", "fingerprint", "scan", "stamp"]
 
 GROUPS_FILE = "groups.csv"
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One file of a dataset.
+    """One video of a dataset.
 
     Attributes:
-        path: where it lies.
+        path: where it lies; a file, or a folder of pictures.
         name: relative to the dataset, with forward slashes.
         label: index into `VideoFolder.labels`.
         group: files that must stay together; None where the dataset states none.
@@ -62,16 +64,19 @@ def scan(root: Path, exclude: Iterable[str] = ()) -> VideoFolder:
             groups.csv is malformed or disagrees with the folders.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; expected a folder of classes, each with its videos")
+        raise DataError(
+            f"{root}: no such folder; expected a folder of classes, each with its videos{suggest(root)}"
+        )
     left_out = set(exclude)
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if missing := left_out - {folder.name for folder in folders}:
         raise DataError(f"{root} has no class folder {', '.join(sorted(missing))} to exclude")
     classes = [folder for folder in folders if folder.name not in left_out]
-    if len(classes) < 2:
+    if len(classes) < 2 or not any(videos_in(folder) for folder in classes):
         raise DataError(
             f"{root}: expected at least two class folders with videos, found {len(classes)}"
-            + (f" ({classes[0].name})" if classes else "")
+            + (f" ({', '.join(folder.name for folder in classes[:5])})" if classes else "")
+            + suggest(root)
         )
     groups = _read_groups(root)
     videos = [
@@ -86,20 +91,32 @@ def fingerprint(folder: VideoFolder) -> str:
     """Return the SHA-256 over names and sizes of all videos: the same data, the same digest."""
     digest = hashlib.sha256()
     for video in folder.videos:
-        size = video.path.stat().st_size if video.path.exists() else -1  # a link to nowhere
+        size = stamp(video.path)[0] if video.path.exists() else -1  # a link to nowhere
         digest.update(f"{video.name}\0{size}\n".encode())
     return digest.hexdigest()
 
 
+def stamp(path: Path) -> tuple[int, int]:
+    """Return the bytes of a video and when it last changed, ns; a folder's are those of its pictures.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+    """
+    if not path.is_dir():
+        stat = path.stat()
+        return stat.st_size, stat.st_mtime_ns
+    stats = [picture.stat() for picture in pictures_in(path)]
+    times = [path.stat().st_mtime_ns, *(stat.st_mtime_ns for stat in stats)]
+    return sum(stat.st_size for stat in stats), max(times)
+
+
 def _videos_in(folder: Path) -> list[Path]:
-    videos = sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith(".")
-    )
+    videos = videos_in(folder)
     if not videos:
         kinds = ", ".join(sorted(VIDEO_SUFFIXES))
         raise DataError(
-            f"{folder}: class folder without videos ({kinds}); add some, or leave it out with "
-            f"--set data.exclude=[{folder.name}]"
+            f"{folder}: class folder without videos ({kinds}, or folders of pictures); add some, or leave it "
+            f"out with --set data.exclude=[{folder.name}]{suggest(folder)}"
         )
     return videos
 

@@ -1,4 +1,4 @@
-"""From a folder to the two parts of a training: scanned, decoded, grouped, divided."""
+"""From a folder to the three parts of a training: scanned, decoded, grouped, divided."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vedette_edge.errors import ConfigError
+from vedette_edge.errors import ConfigError, DataError
 from vedette_train.console import log, progress
 from vedette_train.data.clips import larger
 from vedette_train.data.duplicates import difference_hash, group_near_duplicates
 from vedette_train.data.folder import Video, VideoFolder, scan
 from vedette_train.data.frames import Unreadable, load_frames, prepare_frames
-from vedette_train.data.split import split_by_group
+from vedette_train.data.split import (
+    Split,
+    groups_on_both_sides,
+    read_split_file,
+    split_by_group,
+)
 from vedette_train.recipe import Recipe
 
 __all__ = ["Parts", "load_parts"]
@@ -22,23 +27,41 @@ _NO_GROUPS = (
     "this dataset has no groups.csv: clips of one scene or person may lie on both sides of the split, and "
     "the accuracy will flatter; write one (columns path,label,group)"
 )
+_CROSSING = (
+    "the split file puts {count} groups into training and also into a held-out part, so the figures will "
+    "flatter: {names}"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The readable videos of a dataset, divided by group; every video has one."""
+    """The readable videos of a dataset, divided by group; every video has one.
+
+    Attributes:
+        folder: the dataset.
+        train: what the network learns from.
+        val: what epochs, temperature and thresholds are chosen on; may be empty.
+        test: what the run reports; empty only where a split file has none.
+        unreadable: what was left out.
+    """
 
     folder: VideoFolder
     train: list[Video]
     val: list[Video]
+    test: list[Video]
     unreadable: list[Unreadable]
+
+    @property
+    def by_name(self) -> dict[str, list[Video]]:
+        """The parts by the names that a split file gives them."""
+        return {"train": self.train, "val": self.val, "test": self.test}
 
 
 def load_parts(recipe: Recipe, data: Path, cache: Path) -> Parts:
     """Scan, decode and split the dataset; say what was left out and what the split lacks.
 
     Raises:
-        DataError: when the dataset cannot be used.
+        DataError: when the dataset or its split file cannot be used.
         ConfigError: when `data.background` names a label that the dataset lacks.
     """
     settings = recipe.data
@@ -55,16 +78,32 @@ def load_parts(recipe: Recipe, data: Path, cache: Path) -> Parts:
     for item in unreadable:
         log(f"left out: {item.reason}", style="yellow")
     videos = _with_groups(videos, recipe, cache)
-    split = split_by_group(
-        [video.label for video in videos],
-        [video.group or video.name for video in videos],
-        folds=settings.folds,
-        fold=settings.fold,
-        seed=recipe.seed,
-    )
-    parts = Parts(folder, [videos[i] for i in split.train], [videos[i] for i in split.val], unreadable)
+    split = _split(videos, unreadable, recipe, data)
+    train, val, test = ([videos[i] for i in part] for part in (split.train, split.val, split.test))
+    parts = Parts(folder, train, val, test, unreadable)
     _report(parts)
     return parts
+
+
+def _split(videos: Sequence[Video], unreadable: Sequence[Unreadable], recipe: Recipe, data: Path) -> Split:
+    settings = recipe.data
+    if settings.split_file is None:
+        return split_by_group(
+            [video.label for video in videos],
+            [video.group or video.name for video in videos],
+            folds=settings.folds,
+            fold=settings.fold,
+            val_share=settings.val_share,
+            seed=recipe.seed,
+        )
+    path = settings.split_file if settings.split_file.is_file() else data / settings.split_file
+    split = read_split_file(path, [video.name for video in videos], [item.video.name for item in unreadable])
+    if not split.val and recipe.train.needs_validation:
+        raise DataError(
+            f"{path} has no readable video of part val, so no epoch can be chosen; name some, or set "
+            "train.keep: last, without patience and without schedule: plateau"
+        )
+    return split
 
 
 def _with_groups(videos: list[Video], recipe: Recipe, cache: Path) -> list[Video]:
@@ -83,12 +122,16 @@ def _with_groups(videos: list[Video], recipe: Recipe, cache: Path) -> list[Video
 
 def _report(parts: Parts) -> None:
     labels = parts.folder.labels
-    for name, videos in (("train", parts.train), ("val", parts.val)):
-        log(f"{name}: {len(videos)} videos of {_count_groups(videos)} groups")
-        if missing := set(range(len(labels))) - {video.label for video in videos}:
+    for name, videos in parts.by_name.items():
+        log(f"{name}: {len(videos)} videos of {len(_groups(videos))} groups")
+        missing = set(range(len(labels))) - {video.label for video in videos}
+        if videos and missing:
             listing = ", ".join(labels[index] for index in sorted(missing))
             log(f"{name} has no video of: {listing} (too few groups)", style="yellow")
+    crossing = groups_on_both_sides(_groups(parts.train), _groups(parts.val), _groups(parts.test))
+    if crossing:
+        log(_CROSSING.format(count=len(crossing), names=", ".join(crossing)), style="yellow")
 
 
-def _count_groups(videos: Sequence[Video]) -> int:
-    return len({video.group for video in videos})
+def _groups(videos: Sequence[Video]) -> set[str]:
+    return {video.group or video.name for video in videos}

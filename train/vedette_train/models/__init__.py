@@ -1,7 +1,9 @@
 """The networks, by name.
 
-Adding one takes a module with a class built from keyword arguments, and one line in `MODELS`. A model
-that the converter can export has `forward` (clips to logits) and `forward_with_heatmap`.
+Adding one takes a module with a class built from keyword arguments, and one line in `MODELS`. The class takes
+`num_classes`, and may ask for `in_channels` and `frames`, which it is then told; without `in_channels` it
+takes `channels` of them, a class attribute, 3 by default. It has `forward` (clips to logits), and, to be
+exported, `forward_with_heatmap` and `heatmap_cells` (`HeatmapModel`).
 
 >>> model = create_model("mobilenet_v2_3d", num_classes=17, width_mult=1.0, mode="standard")
 >>> sum(parameter.numel() for parameter in model.parameters())
@@ -19,10 +21,21 @@ from torch import Tensor, nn
 
 from vedette_edge.manifest import Cells, InputSpec
 
-__all__ = ["MODELS", "HeatmapModel", "create_for_input", "create_model"]
+__all__ = ["MODELS", "HeatmapModel", "create_for_input", "create_model", "takes"]
 
 MODELS: dict[str, tuple[str, str]] = {
+    "ds3d_baseline": ("vedette_train.models.dual_stream", "Ds3dBaseline"),
+    "ds3d_fgattnet": ("vedette_train.models.dual_stream", "Ds3dFgAttNet"),
+    "early_fusion_2d": ("vedette_train.models.simple", "EarlyFusion2d"),
+    "late_fusion": ("vedette_train.models.simple", "LateFusion"),
     "mobilenet_v2_3d": ("vedette_train.models.mobilenet_v2_3d", "MobileNetV2_3d"),
+    "per_frame_2d": ("vedette_train.models.simple", "PerFrame2d"),
+    "r3d_18": ("vedette_train.models.r3d_18", "R3d18"),
+    "simple_3d": ("vedette_train.models.simple", "Simple3d"),
+    # Names that published experiments use.
+    "2d_per_frame_avg": ("vedette_train.models.simple", "PerFrame2d"),
+    "3d": ("vedette_train.models.simple", "Simple3d"),
+    "pretrained_resnet": ("vedette_train.models.r3d_18", "R3d18"),
 }
 
 
@@ -78,6 +91,22 @@ def create_for_input(name: str, num_classes: int, spec: InputSpec, **arguments: 
             f"{name} takes {channels} channels, data.input has {spec.channels} (streams: {spec.streams})"
         )
     return create_model(name, num_classes=num_classes, **given, **arguments)
+
+
+def takes(name: str, **arguments: Any) -> tuple[int, int]:
+    """Return channels and frames of clips that a network takes; any number of frames: 16.
+
+    Args:
+        name: a key of `MODELS`.
+        **arguments: that it is built with.
+
+    Raises:
+        ValueError: when the name is unknown.
+    """
+    model = _class_of(name)
+    parameters = signature(model).parameters
+    defaults = {key: parameter.default for key, parameter in parameters.items()} | arguments
+    return defaults.get("in_channels", getattr(model, "channels", 3)), defaults.get("frames", 16)
 
 
 def _class_of(name: str) -> type[nn.Module]:

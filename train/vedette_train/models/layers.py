@@ -17,7 +17,8 @@ class PaddedConv3d(nn.Conv3d):
     """A convolution without bias whose padding keeps T, H and W at stride 1.
 
     In time the padding is symmetric, or wholly before the first frame when `causal`, so that no output
-    sees a frame of its future.
+    sees a frame of its future. In space it is symmetric too, or as TensorFlow's SAME when `pad_at_end`: a
+    stride of 2 on an even side pads only right and below. Weights trained with one lose much with the other.
     """
 
     def __init__(
@@ -29,15 +30,18 @@ class PaddedConv3d(nn.Conv3d):
         *,
         groups: int = 1,
         causal: bool = False,
+        pad_at_end: bool = False,
     ) -> None:
-        """Make a cubic kernel of side `kernel_size`; `stride` is (T, H, W)."""
+        """Make a cubic kernel of side `kernel_size`, 1 or 3; `stride` is (T, H, W)."""
         pad = kernel_size // 2
+        self.pads_itself = pad_at_end and kernel_size == 3 and stride[1:] == (2, 2)
+        space = 0 if self.pads_itself else pad
         super().__init__(
             in_channels,
             out_channels,
             kernel_size,
             stride,
-            padding=(0 if causal else pad, pad, pad),
+            padding=(0 if causal else pad, space, space),
             groups=groups,
             bias=False,
         )
@@ -46,7 +50,14 @@ class PaddedConv3d(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name is nn.Conv3d's
         """Map (N, C, T, H, W) to (N, C', T', H', W')."""
-        return super().forward(F.pad(input, (0, 0, 0, 0, self.past, 0)) if self.past else input)
+        return super().forward(self.padded(input, self.past, 0))
+
+    def padded(self, input: Tensor, before: int, after: int) -> Tensor:  # noqa: A002
+        """Return (N, C, T, H, W) with frames of zeros, and the borders that the convolution does not add."""
+        space = (0, 0, 0, 0)
+        if self.pads_itself:
+            space = (input.shape[-1] % 2, 1, input.shape[-2] % 2, 1)
+        return F.pad(input, (*space, before, after)) if before or after or any(space) else input
 
 
 class DepthwiseConv3d(PaddedConv3d):
@@ -57,9 +68,16 @@ class DepthwiseConv3d(PaddedConv3d):
     results and the exported graph are those of the 3D convolution.
     """
 
-    def __init__(self, channels: int, stride: Stride = (1, 1, 1), *, causal: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        stride: Stride = (1, 1, 1),
+        *,
+        causal: bool = False,
+        pad_at_end: bool = False,
+    ) -> None:
         """Filter `channels` channels; `stride` is (T, H, W)."""
-        super().__init__(channels, channels, 3, stride, groups=channels, causal=causal)
+        super().__init__(channels, channels, 3, stride, groups=channels, causal=causal, pad_at_end=pad_at_end)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name is nn.Conv3d's
         """Map (N, C, T, H, W) to (N, C, T', H', W')."""
@@ -69,10 +87,10 @@ class DepthwiseConv3d(PaddedConv3d):
 
     def by_time_taps(self, input: Tensor) -> Tensor:  # noqa: A002
         """Compute the same as `forward`, as a sum of 2D convolutions over shifted frames."""
-        n, c, t, h, w = input.shape
+        n, c, t = input.shape[:3]
         stride_t, stride_h, stride_w = self.stride
-        before = self.past or 1
-        frames = F.pad(input, (0, 0, 0, 0, before, 0 if self.past else 1)).transpose(1, 2)
+        frames = self.padded(input, self.past or 1, 0 if self.past else 1).transpose(1, 2)
+        h, w = frames.shape[-2:]
         t_out = (t - 1) // stride_t + 1
         total: Tensor | None = None
         for tap in range(3):
@@ -81,7 +99,7 @@ class DepthwiseConv3d(PaddedConv3d):
                 shifted.reshape(n * t_out, c, h, w),
                 self.weight[:, :, tap],
                 stride=(stride_h, stride_w),
-                padding=1,
+                padding=self.padding[1:],
                 groups=c,
             )
             total = filtered if total is None else total + filtered
@@ -107,13 +125,20 @@ class InvertedResidual3d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: Stride, expansion: int, *, causal: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: Stride,
+        expansion: int,
+        *,
+        causal: bool,
+        pad_at_end: bool = False,
     ) -> None:
         """Expand to `expansion * in_channels`, filter with `stride` (T, H, W), project to `out_channels`."""
         super().__init__()
         hidden = in_channels * expansion
         self.expand = ConvBnRelu6(PaddedConv3d(in_channels, hidden, 1)) if expansion != 1 else nn.Identity()
-        self.depthwise = ConvBnRelu6(DepthwiseConv3d(hidden, stride, causal=causal))
+        self.depthwise = ConvBnRelu6(DepthwiseConv3d(hidden, stride, causal=causal, pad_at_end=pad_at_end))
         self.project = nn.Sequential(
             OrderedDict(conv=PaddedConv3d(hidden, out_channels, 1), bn=nn.BatchNorm3d(out_channels))
         )

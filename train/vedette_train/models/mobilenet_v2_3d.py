@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from vedette_edge.manifest import Cells
 from vedette_train.models.layers import ConvBnRelu6, InvertedResidual3d, PaddedConv3d, Stride
 
-__all__ = ["MODES", "MobileNetV2_3d"]
+__all__ = ["MODES", "PADDINGS", "TIME_POOLINGS", "MobileNetV2_3d"]
 
 # One row a stage: expansion t, channels c, repeats n, spatial stride s, time stride in "standard" mode.
 _STAGES = (
@@ -45,6 +45,12 @@ MODES = {
 }
 
 
+# Pixel in the centre of the first cell of the class maps. Five strides of 2 with symmetric padding each
+# keep it at the first pixel; padding only at the end moves it by half of a stride.
+PADDINGS = {"symmetric": 0.5, "end": 31.5}
+TIME_POOLINGS = ("mean", "max")
+
+
 class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyphen
     """The network.
 
@@ -52,15 +58,14 @@ class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyph
     `causal` keeps T and lets no frame see its future, so it can run frame by frame.
     """
 
-    # Five strides of 2 with symmetric padding: each keeps the first pixel in the first cell's centre.
-    heatmap_cells = Cells(stride=32.0, first=0.5)
-
     def __init__(
         self,
         num_classes: int,
         width_mult: float = 1.0,
         mode: str = "standard",
         dropout: float = 0.2,
+        padding: str = "symmetric",
+        time_pooling: str = "mean",
         in_channels: int = 3,
     ) -> None:
         """Build the network with random weights.
@@ -70,30 +75,45 @@ class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyph
             width_mult: factor on all channel numbers but the last layer's, which grows only above 1.
             mode: a key of `MODES`.
             dropout: before the linear layer, 0..1.
+            padding: a key of `PADDINGS`: of strided layers; "end" for weights that come from TensorFlow.
+            time_pooling: a key of `TIME_POOLINGS`: how the frames' features become the clip's. "max" finds
+                a short action in a long clip.
             in_channels: of the clips, C.
 
         Raises:
             ValueError: when `mode` is unknown, or a number is out of its range.
         """
         super().__init__()
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout must be in 0..1, got {dropout}")
         if mode not in MODES:
             raise ValueError(f"unknown mode '{mode}', expected one of: {', '.join(MODES)}")
+        if padding not in PADDINGS:
+            raise ValueError(f"unknown padding '{padding}', expected one of: {', '.join(PADDINGS)}")
+        if time_pooling not in TIME_POOLINGS:
+            raise ValueError(
+                f"unknown time_pooling '{time_pooling}', expected one of: {', '.join(TIME_POOLINGS)}"
+            )
         if num_classes < 1 or int(_STAGES[0][1] * width_mult) < 1:
             raise ValueError(
                 f"num_classes must be >= 1 and width_mult >= 1/16, got {num_classes}, {width_mult}"
             )
         strides_in_time, causal = MODES[mode]
+        pad_at_end = padding == "end"
+        self.time_pooling = time_pooling
+        self.heatmap_cells = Cells(stride=32.0, first=PADDINGS[padding])
         channels = int(_STEM_CHANNELS * width_mult)
         last = int(_LAST_CHANNELS * max(1.0, width_mult))
-        layers: list[nn.Module] = [
-            ConvBnRelu6(PaddedConv3d(in_channels, channels, 3, (1, 2, 2), causal=causal))
-        ]
+        stem = PaddedConv3d(in_channels, channels, 3, (1, 2, 2), causal=causal, pad_at_end=pad_at_end)
+        layers: list[nn.Module] = [ConvBnRelu6(stem)]
         for expansion, base, repeats, space, time in _STAGES:
             out = int(base * width_mult)
             first: Stride = (time if strides_in_time else 1, space, space)
             for index in range(repeats):
                 stride = first if index == 0 else (1, 1, 1)
-                layers.append(InvertedResidual3d(channels, out, stride, expansion, causal=causal))
+                layers.append(
+                    InvertedResidual3d(channels, out, stride, expansion, causal=causal, pad_at_end=pad_at_end)
+                )
                 channels = out
         layers.append(ConvBnRelu6(PaddedConv3d(channels, last, 1)))
         self.features = nn.Sequential(*layers)
@@ -111,20 +131,36 @@ class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyph
 
     def forward(self, x: Tensor) -> Tensor:
         """Map clips (N, C, T, H, W) to logits (N, K)."""
-        pooled = self.features(x).mean(dim=(2, 3, 4))
-        logits: Tensor = self.classifier(pooled)
+        logits: Tensor = self.classifier(self.pooled(self.features(x)))
         return logits
+
+    def pooled(self, features: Tensor) -> Tensor:
+        """Map features (N, C, T', H', W') to those of the clip, (N, C)."""
+        frames = features.mean(dim=(3, 4))
+        return frames.amax(dim=2) if self.time_pooling == "max" else frames.mean(dim=2)
 
     def forward_with_heatmap(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map clips (N, C, T, H, W) to logits (N, K) and class maps (N, K, T', H', W').
 
         The map of class k is `sum_c w[k, c] * A[c]` over the last convolution A; its mean over T', H', W'
-        plus the bias is the logit.
+        plus the bias is the logit. Where the largest frame counts, A is zero in the others.
         """
         features = self.features(x)
+        if self.time_pooling == "max":
+            features = features * _share_of_largest(features)
         weight = self.head.weight[:, :, None, None, None]
         heatmap = nn.functional.conv3d(features, weight)
         return heatmap.mean(dim=(2, 3, 4)) + self.head.bias, heatmap
+
+
+def _share_of_largest(features: Tensor) -> Tensor:
+    """Return T' for the frame with the largest mean of each channel, and 0 for the others.
+
+    Frames that are equally large share it. (N, C, T', H', W') to (N, C, T', 1, 1).
+    """
+    frames = features.mean(dim=(3, 4), keepdim=True)
+    largest = (frames == frames.amax(dim=2, keepdim=True)).to(features.dtype)
+    return largest * (features.shape[2] / largest.sum(dim=2, keepdim=True))
 
 
 def _initialise(network: nn.Module) -> None:

@@ -1,0 +1,111 @@
+"""Where the weights of a training start: at random, from ImageNet, or from another run; and which stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vedette_edge.errors import ConfigError, DataError
+from vedette_train.console import log
+from vedette_train.models.inflate import inflate, load_imagenet_weights
+from vedette_train.recipe import Recipe
+from vedette_train.runs import INFO_FILE, build_network, open_run
+
+__all__ = ["freeze", "starting_network", "transfer"]
+
+
+def starting_network(recipe: Recipe, labels: Sequence[str]) -> nn.Module:
+    """Build the recipe's network as its training starts.
+
+    Args:
+        recipe: its `model` and `init` sections count.
+        labels: the classes, in the order of the logits.
+
+    Raises:
+        ConfigError: when the network cannot be built, both `init.weights` and `init.run` are given, or
+            `init.freeze` names no layer.
+        DataError: when the weights cannot be read or do not fit.
+    """
+    init = recipe.init
+    if init.weights and init.run:
+        raise ConfigError(f"recipe '{recipe.name}': init.weights and init.run are both given; keep one")
+    network = build_network(recipe, len(labels))
+    if init.weights:
+        inflate(network, load_imagenet_weights(init.weights))
+    if init.run:
+        state, known = _weights_of(init.run)
+        transfer(network, state, str(init.run), same_classes=known is None or known == tuple(labels))
+    freeze(network, init.freeze)
+    return network
+
+
+def transfer(network: nn.Module, state: Mapping[str, Tensor], source: str, *, same_classes: bool) -> None:
+    """Copy weights into a network; its last linear layer stays random where the classes differ.
+
+    Args:
+        network: the new network.
+        state: the state dict of a network of the same kind.
+        source: where it is from, for messages.
+        same_classes: whether both tell the same classes apart; a head of another size never fits.
+
+    Raises:
+        DataError: when anything but the last linear layer is missing or of another shape.
+    """
+    own = network.state_dict()
+    head = _head_of(network)
+    new_head = not same_classes or any(key in state and state[key].shape != own[key].shape for key in head)
+    wanted = {key: value for key, value in own.items() if not (new_head and key in head)}
+    wrong = [key for key, value in wanted.items() if key not in state or state[key].shape != value.shape]
+    if wrong or set(state) - set(own):
+        first = wrong[0] if wrong else min(set(state) - set(own))
+        found = tuple(state[first].shape) if first in state else "missing"
+        raise DataError(
+            f"{source}: these weights are of another network: {first} is {found}, expected "
+            f"{tuple(own[first].shape) if first in own else 'no such layer'}; set model as it was there"
+        )
+    network.load_state_dict(own | {key: state[key] for key in wanted})
+    if new_head:
+        log(f"{source} knows other classes: its last layer is left out and learnt anew", style="yellow")
+
+
+def freeze(network: nn.Module, prefixes: Sequence[str]) -> None:
+    """Take the parameters whose names begin with one of `prefixes` out of the training.
+
+    Raises:
+        ConfigError: when a prefix fits no parameter, or all parameters are frozen; names candidates.
+    """
+    names = [name for name, _ in network.named_parameters()]
+    for prefix in prefixes:
+        if not any(name.startswith(prefix) for name in names):
+            parts = sorted({".".join(name.split(".")[:depth]) for name in names for depth in (1, 2)})
+            near = get_close_matches(prefix, parts, n=3) or parts[:8]
+            raise ConfigError(f"init.freeze: no layer's name begins with '{prefix}'; try: {', '.join(near)}")
+    for name, parameter in network.named_parameters():
+        if name.startswith(tuple(prefixes)) and prefixes:
+            parameter.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ConfigError("init.freeze leaves nothing to train; name fewer layers")
+
+
+def _head_of(network: nn.Module) -> set[str]:
+    """Return the names of the tensors of the last linear layer: the one that knows the classes."""
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    return {f"{linear[-1]}.weight", f"{linear[-1]}.bias"} if linear else set()
+
+
+def _weights_of(source: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
+    """Return the weights of a run or a file, and the classes that a run tells apart."""
+    if source.is_dir() or (source / INFO_FILE).is_file():
+        run = open_run(source)
+        return dict(run.network().state_dict()), run.info.labels
+    try:
+        state = torch.load(source, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises what its unpickler meets
+        raise DataError(f"{source}: cannot read weights ({error})") from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise DataError(f"{source}: expected a run or a state dict of tensors, found {type(state).__name__}")
+    return dict(state), None
