@@ -236,8 +236,9 @@ class DrawnDefects(Detector):
     def distances(self, features: Tensor) -> Tensor:
         """Map features (N, C, h, w) to distances from the nearest patch of the bank, (N, h, w)."""
         patches = self._patches(features)
-        squares = patches.square().sum(dim=1, keepdim=True) + self.bank.square().sum(dim=1)
-        nearest = (squares - 2 * patches @ self.bank.T).amin(dim=1)
+        # |p - b|^2 without |p|^2, which does not change which b is nearest.
+        partial = torch.addmm(self.bank.square().sum(dim=1), patches, self.bank.T, alpha=-2)
+        nearest = partial.amin(dim=1) + patches.square().sum(dim=1)
         return nearest.clamp(min=1e-6).sqrt().view(features.shape[0], *features.shape[2:])
 
     def _patches(self, features: Tensor) -> Tensor:
