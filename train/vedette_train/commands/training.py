@@ -52,6 +52,8 @@ def fit(
     On several machines or GPUs: torchrun --nproc-per-node 2 -m vedette_train fit demo --data out/data
     """
     if task_of(recipe, set_) == "anomaly":
+        if devices > 1 or debug or wandb:
+            raise UsageError("--devices, --debug and --wandb are for classification; leave them out")
         fit_detector(recipe, data, out, set_, resume=resume)
         return
     loaded, root = load(recipe, data, [*(set_ or ()), *(_DEBUG if debug else ())])
