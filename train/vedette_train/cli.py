@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from vedette_edge import __version__
-from vedette_train.commands import data, explain, export, import_checkpoint, prepare, reports, sweep, training
+from vedette_train.commands import (
+    anomaly,
+    anomaly_data,
+    data,
+    explain,
+    export,
+    import_checkpoint,
+    prepare,
+    reports,
+    sweep,
+    training,
+)
 
 __all__ = ["app"]
 
@@ -20,7 +31,9 @@ app = typer.Typer(
 )
 for group in (prepare, training, sweep, reports, explain, import_checkpoint, export):
     app.registered_commands += group.app.registered_commands
+data.app.registered_commands += anomaly_data.app.registered_commands
 app.add_typer(data.app, name="data")
+app.add_typer(anomaly.app, name="anomaly")
 
 
 def _print_version(wanted: bool) -> None:

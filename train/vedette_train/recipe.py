@@ -195,6 +195,7 @@ class TrainSettings(Section):
 class Recipe(Section):
     """A whole training run."""
 
+    task: Literal["classify"] = "classify"
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     description: str = ""
     seed: int = Field(0, ge=0)

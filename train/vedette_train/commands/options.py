@@ -23,6 +23,7 @@ __all__ = [
     "load",
     "print_folds",
     "print_metrics",
+    "task_of",
 ]
 
 RecipeArgument = Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")]
@@ -51,6 +52,17 @@ def load(recipe: str, data: Path | None, overrides: list[str] | None) -> tuple[R
     if root is None:
         raise ConfigError(f"recipe '{loaded.name}' names no data: say where it is with --data DIR")
     return loaded, root
+
+
+def task_of(recipe: str, overrides: list[str] | None) -> str:
+    """Return what a recipe is for: "classify", where it does not say, or "anomaly".
+
+    Raises:
+        ConfigError: when the recipe cannot be found or read.
+    """
+    from vedette_train.settings import read_settings
+
+    return str(read_settings(recipe, overrides or ())[0].get("task", "classify"))
 
 
 def print_metrics(directory: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vedette_edge.errors import UsageError
+from vedette_train.commands.anomaly import evaluate_detector, fit_detector
 from vedette_train.commands.options import (
     CacheOption,
     DataOption,
@@ -17,6 +18,7 @@ from vedette_train.commands.options import (
     load,
     print_folds,
     print_metrics,
+    task_of,
 )
 from vedette_train.console import progress
 
@@ -47,10 +49,15 @@ def fit(
     wandb_project: Annotated[str, typer.Option(help="Its project.")] = "vedette",
     wandb_name: Annotated[str | None, typer.Option(help="Name there; default the run's folder.")] = None,
 ) -> None:
-    """Train a recipe on a folder of classes.
+    """Train a recipe on a folder of classes, or of good pictures where its task is anomaly.
 
     On several machines or GPUs: torchrun --nproc-per-node 2 -m vedette_train fit demo --data out/data
     """
+    if task_of(recipe, set_) == "anomaly":
+        if devices > 1 or debug or wandb:
+            raise UsageError("--devices, --debug and --wandb are for classification; leave them out")
+        fit_detector(recipe, data, out, set_, resume=resume)
+        return
     loaded, root = load(recipe, data, [*(set_ or ()), *(_DEBUG if debug else ())])
     # Only now, because it takes seconds, and a wrong recipe should be told at once.
     from vedette_train.fit import fit as run_fit
@@ -94,10 +101,14 @@ def evaluate(
 
     The report of another part goes into a folder of its name in the run.
     """
+    from vedette_train.anomaly.run import is_anomaly_run
     from vedette_train.data.split import PARTS
     from vedette_train.report import report_run
     from vedette_train.runs import open_run
 
+    if is_anomaly_run(run):
+        evaluate_detector(run, data)
+        return
     if part not in (None, *PARTS):
         raise UsageError(f"--part {part}: expected one of {', '.join(PARTS)}")
     opened = open_run(run)
@@ -109,7 +120,7 @@ def evaluate(
 @app.command()
 def recipes() -> None:
     """List the packaged recipes."""
-    from vedette_train.recipe import load_recipe, packaged_recipes
+    from vedette_train.settings import packaged_recipes, read_settings
 
     for name in packaged_recipes():
-        typer.echo(f"{name:<20} {load_recipe(name).description.strip()}")
+        typer.echo(f"{name:<20} {read_settings(name)[0]['description'].strip()}")
