@@ -17,7 +17,7 @@ from vedette_train.data.parts import Parts
 from vedette_train.order import EpochOrder, SeededItems, ValidationBatches
 from vedette_train.recipe import Recipe
 
-__all__ = ["Loader", "Loaders", "draws", "make_loaders"]
+__all__ = ["Loader", "Loaders", "draws", "make_loaders", "training_clips"]
 
 _DRAWN_AT_ONCE = 4  # clips; nothing is trained on them, so it only has to be quick
 
@@ -41,13 +41,14 @@ class Loaders:
 
 def draws(recipe: Recipe, parts: Parts, cache: Path, count: int) -> Loader:
     """Return what loads `count` draws of every training clip, as in the first `count` epochs, in order."""
-    clips = SeededItems(_training_clips(recipe, parts, cache), recipe.seed)
+    clips = SeededItems(training_clips(recipe, parts, cache), recipe.seed)
     items = len(parts.train) * recipe.data.clips_per_video
     keys = [(draw, item) for draw in range(count) for item in range(items)]
     return DataLoader(clips, _DRAWN_AT_ONCE, sampler=keys, num_workers=recipe.train.workers)
 
 
-def _training_clips(recipe: Recipe, parts: Parts, cache: Path, *, pair: bool = False) -> TrainClips:
+def training_clips(recipe: Recipe, parts: Parts, cache: Path, *, pair: bool = False) -> TrainClips:
+    """Return the augmented clips of the training part; with `pair`, each with the clip one frame later."""
     spec = recipe.data.input
     make = PublishedAugmentation if recipe.data.faithful else clip_augmentation
     augment = make(spec, recipe.augment)
@@ -67,7 +68,7 @@ def make_loaders(recipe: Recipe, parts: Parts, cache: Path, *, world: int = 1, r
         "persistent_workers": settings.workers > 0,
         "pin_memory": torch.cuda.is_available(),
     }
-    clips = _training_clips(recipe, parts, cache, pair=settings.consistency > 0)
+    clips = training_clips(recipe, parts, cache, pair=settings.consistency > 0)
     order = EpochOrder(len(clips), recipe.seed, world=world, rank=rank)
     training: Loader = DataLoader(
         SeededItems(clips, recipe.seed),
