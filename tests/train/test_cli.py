@@ -78,7 +78,11 @@ def test_the_packaged_recipes_are_listed_with_what_they_are(command):
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["fit", "dmeo"], 2, "no recipe 'dmeo': neither a file nor one of: actions, "),
+        (
+            ["fit", "dmeo"],
+            2,
+            "no recipe 'dmeo': did you mean 'demo'? It is neither a file nor one of: actions, ",
+        ),
         (["fit", "demo"], 2, "recipe 'demo' names no data: say where it is with --data DIR"),
         (["fit", "demo", "--set", "train.epoch=1"], 2, "train.epoch: unknown key, did you mean 'epochs'?"),
         (["fit", "demo", "--set", "seed=["], 2, "--set seed=[: the value is not YAML"),

@@ -121,9 +121,17 @@ def test_a_file_that_is_no_recipe_is_an_error_that_names_it(content, sentence, t
 
 
 def test_an_unknown_name_lists_the_packaged_recipes():
-    with pytest.raises(ConfigError, match="no recipe 'dmeo': neither a file nor one of: actions, "):
+    with pytest.raises(
+        ConfigError,
+        match="no recipe 'dmeo': did you mean 'demo'\? It is neither a file nor one of: actions, ",
+    ):
         load_recipe("dmeo")
     assert set(packaged_recipes()) >= {"actions", "demo"}
+
+
+def test_a_recipe_of_anomaly_detection_is_sent_elsewhere():
+    with pytest.raises(ConfigError, match=r"here\.yaml is of anomaly detection; .*vedette-train anomaly"):
+        recipe_from_dict({"task": "anomaly"}, "here.yaml")
 
 
 def test_a_recipe_written_as_yaml_reads_back_the_same(recipe_file, tmp_path):

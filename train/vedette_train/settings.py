@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,7 +63,11 @@ def read_settings(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[dic
     packaged = packaged_recipes()
     if not path.is_file():
         if name_or_path not in packaged:
-            raise ConfigError(f"no recipe '{name_or_path}': neither a file nor one of: {', '.join(packaged)}")
+            near = get_close_matches(name_or_path, packaged, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise ConfigError(
+                f"no recipe '{name_or_path}': {hint}It is neither a file nor one of: {', '.join(packaged)}"
+            )
         path = packaged[name_or_path]
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
