@@ -121,10 +121,7 @@ def test_a_file_that_is_no_recipe_is_an_error_that_names_it(content, sentence, t
 
 
 def test_an_unknown_name_lists_the_packaged_recipes():
-    with pytest.raises(
-        ConfigError,
-        match="no recipe 'dmeo': did you mean 'demo'\? It is neither a file nor one of: actions, ",
-    ):
+    with pytest.raises(ConfigError, match=r"no recipe 'dmeo': did you mean 'demo'\? It is neither a file"):
         load_recipe("dmeo")
     assert set(packaged_recipes()) >= {"actions", "demo"}
 

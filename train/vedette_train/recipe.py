@@ -229,8 +229,8 @@ def recipe_from_dict(data: dict[str, Any], source: str) -> Recipe:
     """
     if data.get("task") == "anomaly":
         raise ConfigError(
-            f"{source} is of anomaly detection; this is for clips and their classes. Its runs are judged with "
-            "vedette-train evaluate and vedette-train anomaly; they cannot be converted yet"
+            f"{source} is of anomaly detection; this is for clips and their classes. Its runs are judged "
+            "with vedette-train evaluate and vedette-train anomaly; they cannot be converted yet"
         )
     recipe = validate(data, Recipe, source)
     if recipe.train.locality and recipe.data.input.temporal != "difference":
