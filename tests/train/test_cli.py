@@ -121,7 +121,7 @@ def test_training_ends_with_the_figures(command, recipe_file, data, tmp_path):
     assert re.search(r"accuracy +│ [01]\.\d{3} │ 0\.\d{3} to [01]\.\d{3} +│ 4", printed)
     assert "recall left" in printed
     assert "specificity of left" in printed
-    assert re.search(r"calibration: error \(ECE\) 0\.\d{3} before and 0\.\d{3} after", printed)
+    assert re.search(r"calibration: error \(ECE\) 0\.\d{3}, at the recipe's temperature", printed)
     code, printed = command("fit", recipe_file, "--data", data, "--set", "seed=8", "--set", "data.folds=2")
     assert code == 2
     assert "is not empty; add --resume" in printed

@@ -1,18 +1,36 @@
 """What a run is worth, as files."""
 
 import json
+import math
 
 import pytest
+import torch
 from train_helpers import LABELS, tiny_recipe
 
 from vedette_edge.errors import DataError
 from vedette_train.card import FIGURES, model_card
+from vedette_train.commands.options import print_metrics
 from vedette_train.fit import fit
 from vedette_train.predictions import Prediction, read_predictions
 from vedette_train.report import Subject, calibrate_run, read_metrics, report_run, write_report
-from vedette_train.runs import Sample, open_run
+from vedette_train.runs import Sample, open_run, save_info, save_weights
 
 FILES = {"metrics.json", "predictions.csv", "confusion.png", "roc.png"}
+
+
+@pytest.fixture
+def calibrated(own_run, data):
+    """A run that says 4 to 1 for "left", whatever it sees, where 2 to 1 would be right: temperature 2."""
+    run = open_run(own_run)
+    network = run.network()
+    with torch.no_grad():
+        network.head.weight.zero_()
+        network.head.bias.copy_(torch.tensor([math.log(4.0), 0.0]))
+    save_weights(own_run, network)
+    left = next(sample for sample in run.info.val if sample.label == "left")
+    save_info(own_run, run.info.model_copy(update={"val": (*run.info.val, left)}))
+    report_run(calibrate_run(open_run(own_run), data), data)
+    return own_run
 
 
 def predictions():
@@ -64,23 +82,32 @@ def test_other_metrics_are_refused(content, tmp_path):
         read_metrics(tmp_path)
 
 
-def test_a_trained_run_is_calibrated_on_its_validation_part(run_directory):
-    run, metrics = open_run(run_directory), read_metrics(run_directory)
+def test_a_run_is_calibrated_on_its_validation_part(calibrated, capsys):
+    run, metrics = open_run(calibrated), read_metrics(calibrated)
     calibration = run.info.calibration
-    assert (calibration.videos, calibration.windows) == (2, 10)
+    assert (calibration.videos, calibration.windows) == (3, 15)
+    assert calibration.temperature == pytest.approx(2.0, rel=1e-3)
     assert calibration.nll_after <= calibration.nll_before
     assert run.recipe.decision.temperature == 1.5 != run.decision.temperature == calibration.temperature
     assert metrics["split"] == run.split_name
     found = metrics["calibration"]
     assert found["before"]["windows"] == found["after"]["windows"] == 10
     assert found["temperature"] == calibration.temperature
-    assert {path.name for path in run_directory.iterdir()} >= FILES | {"reliability.png", "card.md"}
+    assert {path.name for path in calibrated.iterdir()} >= FILES | {"reliability.png", "card.md"}
+    print_metrics(calibrated)
+    assert "before and" in capsys.readouterr().err
 
 
-def test_calibrating_again_changes_nothing(own_run, data):
-    before = (own_run / "run.json").read_bytes()
-    calibrate_run(open_run(own_run), data)
-    assert (own_run / "run.json").read_bytes() == before
+def test_calibrating_again_changes_nothing(calibrated, data):
+    before = (calibrated / "run.json").read_bytes()
+    calibrate_run(open_run(calibrated), data)
+    assert (calibrated / "run.json").read_bytes() == before
+
+
+def test_so_few_videos_that_they_want_an_absurd_temperature_are_not_believed(own_run, data, capsys):
+    run = calibrate_run(open_run(own_run), data)  # says the same of every window
+    assert "because 10 windows of 2 validation videos want an absurd one (10.00)" in capsys.readouterr().err
+    assert run.info.calibration is None
 
 
 @pytest.mark.parametrize(
@@ -111,9 +138,9 @@ def test_another_part_is_reported_beside(own_run, data):
     assert (own_run / "metrics.json").read_bytes() == before
 
 
-def test_the_card_says_what_was_measured_on_what(run_directory):
-    run, metrics = open_run(run_directory), read_metrics(run_directory)
-    card = (run_directory / "card.md").read_text()
+def test_the_card_says_what_was_measured_on_what(calibrated):
+    run, metrics = open_run(calibrated), read_metrics(calibrated)
+    card = (calibrated / "card.md").read_text()
     assert card == model_card(run, metrics)
     for text in (
         "# tiny\n",
@@ -123,7 +150,7 @@ def test_the_card_says_what_was_measured_on_what(run_directory):
         run.split_name,
         run.info.dataset[:12],
         f"| accuracy | {metrics['accuracy']['value']:.3f} |",
-        f"Temperature {run.decision.temperature:.3f}, fitted on 10 windows of 2 validation videos",
+        f"Temperature {run.decision.temperature:.3f}, fitted on 15 windows of 3 validation videos",
         "![Confusion](confusion.png)",
         f"To call a person's attention to: {', '.join(LABELS)}.",
         "- torch ",

@@ -81,8 +81,8 @@ def calibrate_run(run: Run, data: Path | None = None, on_progress: Progress | No
         on_progress: called with (done, total).
 
     Returns:
-        The run with its calibration; as it was where the recipe or the lack of a validation part forbids one,
-        which is told.
+        The run with its calibration; as it was, which is told, where the recipe forbids one, there is no
+        validation part, or that is so small that it wants a temperature at the bounds.
 
     Raises:
         DataError: when a video is missing or cannot be read.
@@ -96,6 +96,10 @@ def calibrate_run(run: Run, data: Path | None = None, on_progress: Progress | No
     judged = judge_part(run, "val", data, on_progress)
     logits, truth = _windows(run, judged)
     before, after = run.recipe.decision.temperature, fit_temperature(logits, truth)
+    fitted_on = f"{len(truth)} windows of {len(judged)} validation videos"
+    if min(abs(np.log(after / bound)) for bound in BOUNDS) < 0.01:
+        log(f"temperature: as the recipe has it, because {fitted_on} want an absurd one ({after:.2f})")
+        return run
     calibration = Calibration(
         temperature=after,
         videos=len(judged),
@@ -103,12 +107,7 @@ def calibrate_run(run: Run, data: Path | None = None, on_progress: Progress | No
         nll_before=negative_log_likelihood(logits, truth, before),
         nll_after=negative_log_likelihood(logits, truth, after),
     )
-    log(
-        f"temperature: {after:.2f} instead of {before:.2f}, fitted on {len(truth)} windows of {len(judged)} "
-        "validation videos"
-    )
-    if min(abs(np.log(after / bound)) for bound in BOUNDS) < 0.01:
-        log("that is as far as it may go: the validation part says little, so look at it", style="yellow")
+    log(f"temperature: {after:.2f} instead of {before:.2f}, fitted on {fitted_on}")
     save_info(run.directory, run.info.model_copy(update={"calibration": calibration}))
     return open_run(run.directory)
 
