@@ -12,7 +12,7 @@ import numpy as np
 
 from vedette_edge.types import Box, FloatArray, Image
 
-__all__ = ["class_map", "encode_jpeg", "hot_box", "overlay", "peak"]
+__all__ = ["class_map", "encode_jpeg", "hot_box", "lay_over", "overlay", "peak"]
 
 _MIN_QUALITY = 20
 _DRAWN_SIDE = 160  # pixels
@@ -100,6 +100,39 @@ def overlay(
     return np.asarray(cv2.blendLinear(image, colours, 1.0 - opacity, opacity), dtype=np.uint8)
 
 
+def lay_over(
+    evidence: FloatArray, region: Box, width: int, height: int
+) -> tuple[FloatArray, tuple[float, float]]:
+    """Resample a map so that each of its cells lies over the pixels that it speaks of.
+
+    Args:
+        evidence: (h, w) float32.
+        region: what the cells divide evenly, from `preprocess.cell_region`; it may reach beyond the picture.
+        width: of the result, pixels.
+        height: of the result, pixels.
+
+    Returns:
+        (height, width) float32, interpolated between the cells' centres and held beyond the outermost, and
+        the size of a cell in pixels, across and down.
+    """
+    rows, columns = evidence.shape
+    step_x, step_y = columns / (region.w * width), rows / (region.h * height)
+    affine = np.array(
+        [
+            [step_x, 0.0, -0.5 + (0.5 - region.x * width) * step_x],
+            [0.0, step_y, -0.5 + (0.5 - region.y * height) * step_y],
+        ]
+    )
+    drawn = cv2.warpAffine(
+        evidence,
+        affine,
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(drawn, dtype=np.float32), (1 / step_x, 1 / step_y)
+
+
 def _spread(evidence: FloatArray, region: Box, width: int, height: int) -> FloatArray:
     """Resample the map so that each of its cells lies over the pixels that it speaks of; (H, W) in 0..1.
 
@@ -108,22 +141,8 @@ def _spread(evidence: FloatArray, region: Box, width: int, height: int) -> Float
     """
     shrink = min(1.0, _DRAWN_SIDE / max(width, height))
     drawn_width, drawn_height = max(1, round(shrink * width)), max(1, round(shrink * height))
-    rows, columns = evidence.shape
-    step_x, step_y = columns / (region.w * drawn_width), rows / (region.h * drawn_height)
-    affine = np.array(
-        [
-            [step_x, 0.0, -0.5 + (0.5 - region.x * drawn_width) * step_x],
-            [0.0, step_y, -0.5 + (0.5 - region.y * drawn_height) * step_y],
-        ]
-    )
-    drawn = cv2.warpAffine(
-        evidence,
-        affine,
-        (drawn_width, drawn_height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    smooth = cv2.GaussianBlur(drawn, (0, 0), 0.3 / step_x, sigmaY=0.3 / step_y)
+    drawn, cell = lay_over(evidence, region, drawn_width, drawn_height)
+    smooth = cv2.GaussianBlur(drawn, (0, 0), 0.3 * cell[0], sigmaY=0.3 * cell[1])
     spread = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(np.clip(spread, 0.0, 1.0), dtype=np.float32)
 

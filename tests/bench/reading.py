@@ -19,7 +19,7 @@ from vedette_edge.manifest import FlowSpec, InputSpec
 from vedette_edge.preprocess import fit
 from vedette_edge.sampling import TickSampler
 from vedette_edge.video import read_frames
-from vedette_train.data.augment import clip_augmentation
+from vedette_train.data.augment import ClipAugmentation
 from vedette_train.data.clips import TrainClips, larger
 from vedette_train.data.folder import Video, scan
 from vedette_train.data.frames import load_flow, load_frames, prepare_frames
@@ -65,7 +65,7 @@ def run() -> Iterator[str]:
 def _reading(videos: Sequence[Video], network: InputSpec, cache: Path) -> Iterator[str]:
     kept = larger(network)
     prepare_frames(videos, kept, cache)
-    clips = TrainClips(videos, network, cache, clip_augmentation(network, AugmentSettings()))
+    clips = TrainClips(videos, network, cache, ClipAugmentation(network, AugmentSettings()))
     name = f"{len(videos)} clips {network.streams}"
     for video in videos:
         for one, other in zip(_decoded(video, kept), _prepared(video, kept, cache), strict=True):
@@ -79,7 +79,7 @@ def _reading(videos: Sequence[Video], network: InputSpec, cache: Path) -> Iterat
 
 
 def _waiting(videos: Sequence[Video], network: InputSpec, cache: Path) -> str:
-    clips = TrainClips(videos, network, cache, clip_augmentation(network, AugmentSettings()))
+    clips = TrainClips(videos, network, cache, ClipAugmentation(network, AugmentSettings()))
     model = create_model("mobilenet_v2_3d", num_classes=6).train()
 
     def load() -> torch.Tensor:

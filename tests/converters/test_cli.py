@@ -1,10 +1,10 @@
 """The command `vedette-convert`, through its door."""
 
-import re
 import subprocess
 import sys
 
 import pytest
+from door_helpers import through_door
 
 from vedette_converters.__main__ import main
 from vedette_edge import __version__
@@ -13,16 +13,7 @@ from vedette_edge.bundle import open_bundle
 
 @pytest.fixture
 def command(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["vedette-convert", *map(str, arguments)])
-        code = main()
-        printed = capsys.readouterr()
-        return code, re.sub(r"\x1b\[[0-9;]*m", "", printed.out + printed.err)
-
-    return run
+    return through_door(main, monkeypatch, capsys, tmp_path, "vedette-convert")
 
 
 def test_help_shows_an_example(command):

@@ -9,6 +9,7 @@ import sys
 import cv2
 import pytest
 import yaml
+from door_helpers import through_door
 from train_helpers import tiny_recipe
 
 from vedette_edge import __version__
@@ -18,18 +19,7 @@ from vedette_train.history import read_history
 
 @pytest.fixture
 def command(monkeypatch, capsys, tmp_path, cache):
-    """Run a command in a folder of its own; return its exit code and what it printed, without colours."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["vedette-train", *map(str, arguments)])
-        code = main()
-        printed = capsys.readouterr()
-        return code, re.sub(r"\x1b\[[0-9;]*m", "", printed.out + printed.err)
-
-    return run
+    return through_door(main, monkeypatch, capsys, tmp_path, "vedette-train", XDG_CACHE_HOME=str(cache))
 
 
 @pytest.fixture

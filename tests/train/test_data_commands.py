@@ -1,9 +1,9 @@
 """`vedette-train data` and `prepare`, through their door."""
 
 import re
-import sys
 
 import pytest
+from door_helpers import through_door
 from train_helpers import moving_square, tiny_recipe, write_dataset, write_pictures
 
 from vedette_edge.manifest import FlowSpec
@@ -12,18 +12,9 @@ from vedette_train.__main__ import main
 
 @pytest.fixture
 def command(monkeypatch, capsys, tmp_path):
-    """Run a command in a folder of its own; return its exit code and what it printed, without colours."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["vedette-train", *map(str, arguments)])
-        code = main()
-        printed = capsys.readouterr()
-        return code, re.sub(r"\x1b\[[0-9;]*m", "", printed.out + printed.err)
-
-    return run
+    return through_door(
+        main, monkeypatch, capsys, tmp_path, "vedette-train", XDG_CACHE_HOME=str(tmp_path / "cache")
+    )
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """`vedette-train import-checkpoint`, through its door."""
 
 import re
-import sys
 
 import pytest
 import torch
+from door_helpers import through_door
 from model_helpers import seasoned
 from train_helpers import tiny_recipe
 
@@ -17,16 +17,7 @@ CLIPS = torch.randn(3, 5, 8, 32, 32, generator=torch.Generator().manual_seed(1))
 
 @pytest.fixture
 def command(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["vedette-train", "import-checkpoint", *map(str, arguments)])
-        code = main()
-        printed = capsys.readouterr()
-        return code, re.sub(r"\x1b\[[0-9;]*m", "", printed.out + printed.err)
-
-    return run
+    return through_door(main, monkeypatch, capsys, tmp_path, "vedette-train", "import-checkpoint")
 
 
 @pytest.fixture

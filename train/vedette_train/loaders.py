@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from vedette_edge.errors import UsageError
-from vedette_train.data.augment import clip_augmentation
+from vedette_train.data.augment import ClipAugmentation
 from vedette_train.data.clips import TrainClips, ValClips
 from vedette_train.data.faithful import PublishedAugmentation, PublishedValClips
 from vedette_train.data.parts import Parts
@@ -50,7 +50,7 @@ def draws(recipe: Recipe, parts: Parts, cache: Path, count: int) -> Loader:
 def training_clips(recipe: Recipe, parts: Parts, cache: Path, *, pair: bool = False) -> TrainClips:
     """Return the augmented clips of the training part; with `pair`, each with the clip one frame later."""
     spec = recipe.data.input
-    make = PublishedAugmentation if recipe.data.faithful else clip_augmentation
+    make = PublishedAugmentation if recipe.data.faithful else ClipAugmentation
     augment = make(spec, recipe.augment)
     count = recipe.data.clips_per_video
     return TrainClips(parts.train, spec, cache, augment, clips_per_video=count, pair=pair)

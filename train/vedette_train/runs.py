@@ -22,10 +22,8 @@ import io
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
@@ -37,6 +35,7 @@ from vedette_train.data.split import PARTS, PartName, groups_on_both_sides
 from vedette_train.models import create_for_input
 from vedette_train.models.blind import blind
 from vedette_train.recipe import Recipe, recipe_from_dict
+from vedette_train.settings import read_yaml
 
 __all__ = [
     "Calibration",
@@ -225,11 +224,7 @@ def read_recipe(directory: Path) -> Recipe:
         DataError: when it is missing or unreadable.
     """
     path = directory / RECIPE_FILE
-    try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    return recipe_from_dict(data, str(path))
+    return recipe_from_dict(read_yaml(path), str(path))
 
 
 def refuse_other_recipe(recipe: Recipe, directory: Path) -> None:

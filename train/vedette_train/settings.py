@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from vedette_edge.errors import ConfigError
+from vedette_edge.errors import ConfigError, DataError
 from vedette_edge.validation import describe_errors
 
-__all__ = ["Section", "packaged_recipes", "read_settings", "validate"]
+__all__ = ["Section", "packaged_recipes", "read_settings", "read_yaml", "validate"]
 
 
 class _Loader(yaml.SafeLoader):
@@ -78,6 +78,18 @@ def read_settings(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[dic
     for override in overrides:
         _apply(data, override)
     return data, str(path)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file that a run keeps.
+
+    Raises:
+        DataError: when it is missing or unreadable.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
 
 
 def validate(data: dict[str, Any], kind: type[Settings], source: str) -> Settings:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from vedette_edge.errors import ConfigError, DataError
@@ -14,6 +13,7 @@ from vedette_train.console import log
 from vedette_train.models import Pretrainable, pretrainable
 from vedette_train.recipe import Recipe
 from vedette_train.runs import INFO_FILE, build_network, open_run
+from vedette_train.weights import read_state_dict
 
 __all__ = ["freeze", "starting_network", "transfer"]
 
@@ -111,10 +111,4 @@ def _weights_of(source: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | None
     if source.is_dir() or (source / INFO_FILE).is_file():
         run = open_run(source)
         return dict(run.network().state_dict()), run.info.labels
-    try:
-        state = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises what its unpickler meets
-        raise DataError(f"{source}: cannot read weights ({error})") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise DataError(f"{source}: expected a run or a state dict of tensors, found {type(state).__name__}")
-    return dict(state), None
+    return read_state_dict(source, "a run or a state dict of tensors"), None

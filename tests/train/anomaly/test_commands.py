@@ -6,22 +6,14 @@ import sys
 
 import pytest
 from anomaly_helpers import tiny_anomaly
+from door_helpers import through_door
 
 from vedette_train.__main__ import main
 
 
 @pytest.fixture
 def command(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["vedette-train", *map(str, arguments)])
-        code = main()
-        printed = capsys.readouterr()
-        return code, re.sub(r"\x1b\[[0-9;]*m", "", printed.out + printed.err)
-
-    return run
+    return through_door(main, monkeypatch, capsys, tmp_path, "vedette-train")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from vedette_edge.errors import ConfigError
 from vedette_edge.flow import clip_flow
 from vedette_edge.manifest import FlowSpec
 from vedette_edge.preprocess import to_tensor
-from vedette_train.data.augment import clip_augmentation, motion_box, rotate_flow
+from vedette_train.data.augment import ClipAugmentation, motion_box, rotate_flow
 from vedette_train.data.clips import larger
 from vedette_train.recipe import AugmentSettings
 
@@ -32,7 +32,7 @@ EVERYTHING = {"crop_area": (0.3, 0.9), "rotate": 30.0, "hflip": 0.5, "hue": 0.3,
 def augmented(spec, pictures, seed=0, **settings):
     """Return (T, 3, H, W) float32 for pictures (T, H, W, 3) uint8."""
     torch.manual_seed(seed)
-    change = clip_augmentation(spec, AugmentSettings(**settings))
+    change = ClipAugmentation(spec, AugmentSettings(**settings))
     return change(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))
 
 
@@ -121,7 +121,7 @@ def random_flow(count, height=HEIGHT, width=WIDTH, seed=0, size=3.0):
 def augmented_flow(flow, seed=0, **changes):
     """Return (T, 2, 32, 64) in -1..1 for flow (T + 1, 2, H, W)."""
     torch.manual_seed(seed)
-    return clip_augmentation(flow_spec(), AugmentSettings(**NOTHING | changes))(None, flow)
+    return ClipAugmentation(flow_spec(), AugmentSettings(**NOTHING | changes))(None, flow)
 
 
 def scaled(flow):
@@ -152,7 +152,7 @@ def test_neutral_settings_give_the_devices_tensor_whatever_the_network_sees(
     wanted = to_tensor(pictures, spec, None if streams == "rgb" else list(fields))[0]
     after = np.concatenate([fields, np.ones_like(fields[:1])])
     torch.manual_seed(seed)
-    found = clip_augmentation(spec, AugmentSettings(**NOTHING))(
+    found = ClipAugmentation(spec, AugmentSettings(**NOTHING))(
         torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) if "rgb" in streams else None,
         torch.from_numpy(after).permute(0, 3, 1, 2) if "flow" in streams else None,
     )
@@ -250,7 +250,7 @@ def test_flow_stays_where_the_picture_shows_what_moves(seed):
     fields[1:][np.stack(pictures[1:])[..., 0] >= 200] = (2.0, 1.0)
     torch.manual_seed(seed)
     change = {"crop_area": (0.5, 0.9), "hflip": 0.5, "rotate": 20.0}
-    found = clip_augmentation(spec, AugmentSettings(**NOTHING | change))(
+    found = ClipAugmentation(spec, AugmentSettings(**NOTHING | change))(
         torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2),
         torch.from_numpy(np.concatenate([fields, fields[-1:]])).permute(0, 3, 1, 2),
     )
@@ -304,7 +304,7 @@ def test_a_motion_crop_shows_what_moves():
 
 def test_a_motion_crop_without_flow_is_refused():
     with pytest.raises(ConfigError, match=r"augment\.motion_crop needs flow"):
-        clip_augmentation(input_spec(), AugmentSettings(motion_crop=0.5))
+        ClipAugmentation(input_spec(), AugmentSettings(motion_crop=0.5))
 
 
 def test_a_square_is_cut_out_of_all_frames_and_channels():
@@ -312,7 +312,7 @@ def test_a_square_is_cut_out_of_all_frames_and_channels():
     pictures = torch.full((4, 3, HEIGHT, WIDTH), 255, dtype=torch.uint8)
     flow = torch.full((5, 2, HEIGHT, WIDTH), 2.0)
     torch.manual_seed(1)
-    change = clip_augmentation(spec, AugmentSettings(**NOTHING | {"cutout": 1.0, "cutout_size": 0.25}))
+    change = ClipAugmentation(spec, AugmentSettings(**NOTHING | {"cutout": 1.0, "cutout_size": 0.25}))
     found = change(pictures, flow)
     blank = found == 0.0
     assert blank.sum() == 4 * 5 * 8 * 16
@@ -343,7 +343,7 @@ def test_the_same_random_state_gives_the_same_clip_and_the_input_is_left_as_it_i
     flow = random_flow(5, 40, 70) if spec.flow else None
     kept = [None if part is None else part.clone() for part in (pictures, flow)]
     everything = EVERYTHING | {"time_reverse": 0.5, "cutout": 0.5, "flow_noise": 0.1}
-    change = clip_augmentation(spec, AugmentSettings(**everything))
+    change = ClipAugmentation(spec, AugmentSettings(**everything))
     drawn = []
     for seed in (5, 5, 6):
         torch.manual_seed(seed)

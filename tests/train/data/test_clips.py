@@ -10,7 +10,7 @@ from vedette_edge.errors import DataError
 from vedette_edge.manifest import FlowSpec
 from vedette_edge.preprocess import resize, to_tensor
 from vedette_edge.video import read_frames
-from vedette_train.data.augment import clip_augmentation
+from vedette_train.data.augment import ClipAugmentation
 from vedette_train.data.clips import TrainClips, ValClips, larger
 from vedette_train.data.folder import Video
 from vedette_train.data.frames import load_flow, load_frames, prepare_frames
@@ -67,7 +67,7 @@ def test_a_short_video_repeats_its_last_frame(kept):
 
 def test_two_epochs_draw_anew_from_frames_that_are_kept(kept):
     videos, cache = kept
-    still = TrainClips(videos[1:], SPEC, cache, clip_augmentation(SPEC, tiny_recipe().augment))
+    still = TrainClips(videos[1:], SPEC, cache, ClipAugmentation(SPEC, tiny_recipe().augment))
     torch.manual_seed(0)
     first, second = still[0][0], still[0][0]
     assert first.shape == second.shape == (3, 4, 32, 64)
@@ -175,7 +175,7 @@ def test_a_pair_is_two_clips_one_frame_apart_changed_alike(moving, streams, temp
     settings = tiny_recipe().augment.model_copy(
         update={"crop_area": (0.4, 0.7), "hflip": 0.5, "time_reverse": 0.5, "rotate": 10.0}
     )
-    clips = TrainClips(videos, spec, cache, clip_augmentation(spec, settings), pair=True)
+    clips = TrainClips(videos, spec, cache, ClipAugmentation(spec, settings), pair=True)
     for seed in range(6):
         torch.manual_seed(seed)
         pair, label = clips[0]
@@ -218,7 +218,7 @@ def test_training_without_changes_sees_what_validation_sees(moving):
         videos,
         spec,
         cache,
-        clip_augmentation(
+        ClipAugmentation(
             spec, tiny_recipe(**{f"augment__{name}": value for name, value in NOTHING.items()}).augment
         ),
     )
@@ -238,7 +238,7 @@ def test_a_video_of_one_picture_is_a_clip_that_stands_still(streams, pair, tmp_p
     video = Video(write_pictures(tmp_path / "a.mp4", moving_square("left", 1, 1)), "a/a.mp4", 0, None)
     prepare_frames([video], larger(spec), tmp_path / "cache")
     settings = tiny_recipe(augment__time_reverse=0.5).augment
-    clip, _ = TrainClips([video], spec, tmp_path / "cache", clip_augmentation(spec, settings), pair=pair)[0]
+    clip, _ = TrainClips([video], spec, tmp_path / "cache", ClipAugmentation(spec, settings), pair=pair)[0]
     first = clip[0] if pair else clip
     assert first.shape == (spec.channels, 4, 32, 64)
     assert torch.equal(first, first[:, :1].expand_as(first))
@@ -254,7 +254,7 @@ def test_other_processes_load_the_same_clips(moving, streams):
     spec = seen(streams)
     for clips in (
         ValClips(videos, spec, cache),
-        TrainClips(videos, spec, cache, clip_augmentation(spec, tiny_recipe().augment), pair=True),
+        TrainClips(videos, spec, cache, ClipAugmentation(spec, tiny_recipe().augment), pair=True),
     ):
         batches = []
         for _ in range(2):

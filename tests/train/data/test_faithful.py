@@ -9,7 +9,7 @@ from vedette_edge.clips import ClipStream
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import FlowSpec
 from vedette_edge.video import read_frames
-from vedette_train.data.augment import clip_augmentation
+from vedette_train.data.augment import ClipAugmentation
 from vedette_train.data.clips import TrainClips, ValClips, larger
 from vedette_train.data.faithful import (
     PublishedAugmentation,
@@ -90,7 +90,7 @@ def test_arrows_are_not_turned_as_ours_are(setting, axis):
         PublishedAugmentation(STATISTICAL, AugmentSettings(**s))(pictures, flow) for s in (plain, changed)
     ]
     torch.testing.assert_close(published[1][:, 3:], published[0][:, 3:].flip(axis))
-    ours = [clip_augmentation(SPEC, AugmentSettings(**s))(pictures, flow)[:, 3] for s in (plain, changed)]
+    ours = [ClipAugmentation(SPEC, AugmentSettings(**s))(pictures, flow)[:, 3] for s in (plain, changed)]
     if setting == "hflip":
         torch.testing.assert_close(ours[1], -ours[0].flip(axis))
     else:
@@ -106,7 +106,7 @@ def test_noise_does_nothing_on_the_scale_of_0_to_255():
     ]
     assert (found[1] - found[0]).abs().max() < 0.01
     ours = [
-        clip_augmentation(SPEC, AugmentSettings(**STILL, flow_noise=sigma))(pictures, flow)[:, 3:]
+        ClipAugmentation(SPEC, AugmentSettings(**STILL, flow_noise=sigma))(pictures, flow)[:, 3:]
         for sigma in (0.0, 0.05)
     ]
     assert (ours[1] - ours[0]).std() > 0.03

@@ -2,9 +2,9 @@
 
 import json
 import re
-import sys
 
 import pytest
+from door_helpers import through_door
 from train_helpers import moving_square, tiny_recipe, write_pictures
 
 from vedette_train.__main__ import main
@@ -12,18 +12,7 @@ from vedette_train.__main__ import main
 
 @pytest.fixture
 def command(monkeypatch, capsys, tmp_path, cache):
-    """Run a command in a folder of its own; return its exit code and what it printed, without colours."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["vedette-train", *map(str, arguments)])
-        code = main()
-        printed = capsys.readouterr()
-        return code, re.sub(r"\x1b\[[0-9;]*m", "", printed.out + printed.err)
-
-    return call
+    return through_door(main, monkeypatch, capsys, tmp_path, "vedette-train", XDG_CACHE_HOME=str(cache))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ threads may share it), and stays exportable as one graph.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
@@ -18,6 +18,7 @@ from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from vedette_edge.errors import DataError
+from vedette_train.weights import read_state_dict
 
 __all__ = ["FeatureReader", "build_backbone", "load_backbone_weights", "pooled"]
 
@@ -113,11 +114,4 @@ def load_backbone_weights(name: str, source: str) -> dict[str, Tensor]:
                 f"cannot download the ImageNet weights of {name} ({error}); give a local file: "
                 "--set backbone.weights=FILE"
             ) from error
-    path = Path(source)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises what its unpickler meets
-        raise DataError(f"{path}: cannot read weights ({error})") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise DataError(f"{path}: expected a state dict of tensors, found {type(state).__name__}")
-    return dict(state)
+    return read_state_dict(Path(source))

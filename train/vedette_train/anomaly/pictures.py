@@ -19,6 +19,7 @@ from sklearn.metrics import roc_curve
 
 from vedette_edge.errors import ConfigError
 from vedette_edge.files import write_atomically
+from vedette_edge.heatmap import lay_over
 from vedette_edge.types import Box, FloatArray, Image
 from vedette_train.anomaly.recipe import PictureSettings
 
@@ -45,21 +46,7 @@ def map_on_picture(found: FloatArray, size: tuple[int, int], region: Box) -> tup
         (H, W) float32 with the map's least value where it says nothing, and (H, W) bool, True where it does.
     """
     height, width = size
-    rows, columns = found.shape
-    step_x, step_y = columns / (region.w * width), rows / (region.h * height)
-    affine = np.array(
-        [
-            [step_x, 0.0, -0.5 + (0.5 - region.x * width) * step_x],
-            [0.0, step_y, -0.5 + (0.5 - region.y * height) * step_y],
-        ]
-    )
-    drawn = cv2.warpAffine(
-        found,
-        affine,
-        (width, height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    drawn, _ = lay_over(found, region, width, height)
     seen = np.zeros((height, width), np.bool_)
     left, top = max(0, round(region.x * width)), max(0, round(region.y * height))
     seen[top : round((region.y + region.h) * height), left : round((region.x + region.w) * width)] = True

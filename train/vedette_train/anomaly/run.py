@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
@@ -30,6 +29,7 @@ from vedette_edge.validation import describe_errors
 from vedette_train.anomaly.detectors import Detector, build_detector
 from vedette_train.anomaly.recipe import AnomalyRecipe, anomaly_recipe_from_dict
 from vedette_train.runs import INFO_FILE, MODEL_FILE, RECIPE_FILE
+from vedette_train.settings import read_yaml
 
 __all__ = [
     "AnomalyInfo",
@@ -93,8 +93,8 @@ class AnomalyRun:
 def is_anomaly_run(directory: Path) -> bool:
     """Tell whether a folder is a run of anomaly detection, and not of classification."""
     try:
-        data = yaml.safe_load((directory / RECIPE_FILE).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        data = read_yaml(directory / RECIPE_FILE)
+    except DataError:
         return False
     return isinstance(data, dict) and data.get("task") == "anomaly"
 
@@ -119,11 +119,7 @@ def read_anomaly_recipe(directory: Path) -> AnomalyRecipe:
         DataError: when it is missing or unreadable.
     """
     path = directory / RECIPE_FILE
-    try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    return anomaly_recipe_from_dict(data, str(path))
+    return anomaly_recipe_from_dict(read_yaml(path), str(path))
 
 
 def read_info(directory: Path) -> AnomalyInfo:

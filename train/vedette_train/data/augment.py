@@ -20,7 +20,7 @@ from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import InputSpec
 from vedette_train.recipe import AugmentSettings
 
-__all__ = ["ClipAugmentation", "clip_augmentation", "motion_box", "rotate_flow"]
+__all__ = ["ClipAugmentation", "motion_box", "rotate_flow"]
 
 Box = tuple[int, int, int, int]  # top, left, height, width
 
@@ -111,11 +111,6 @@ class ClipAugmentation:
         if length is not None:
             scaled = torch.cat([scaled, 2.0 * length.clamp_(max=1.0) - 1.0], dim=1)
         return scaled.add_(noise * torch.randn_like(scaled)).clamp_(-1.0, 1.0) if noise else scaled
-
-
-def clip_augmentation(spec: InputSpec, settings: AugmentSettings) -> ClipAugmentation:
-    """Return what changes clips at random; see `ClipAugmentation`."""
-    return ClipAugmentation(spec, settings)
 
 
 def rotate_flow(flow: Tensor, angle: float) -> Tensor:

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from vedette_edge.files import write_atomically
 from vedette_edge.manifest import InputSpec
 from vedette_edge.types import FloatArray, Image
-from vedette_train.data.augment import clip_augmentation
+from vedette_train.data.augment import ClipAugmentation
 from vedette_train.data.clips import TrainClips
 from vedette_train.data.folder import Video
 from vedette_train.data.synthetic.encode import write_video
@@ -60,8 +60,8 @@ def write_debug_videos(
     out.mkdir(parents=True, exist_ok=True)
     spec = recipe.data.input
     chosen = _mixed(videos, count)
-    plain = TrainClips(chosen, spec, cache, clip_augmentation(spec, _UNCHANGED))
-    changed = TrainClips(chosen, spec, cache, clip_augmentation(spec, recipe.augment))
+    plain = TrainClips(chosen, spec, cache, ClipAugmentation(spec, _UNCHANGED))
+    changed = TrainClips(chosen, spec, cache, ClipAugmentation(spec, recipe.augment))
     rows = []
     for index, (video, pair) in enumerate(zip(chosen, clip_pairs(plain, changed, recipe.seed), strict=True)):
         films = [clip_pictures(clip, spec) for clip in pair]

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from vedette_edge.errors import DataError
 from vedette_train.models.layers import PaddedConv3d
+from vedette_train.weights import read_state_dict
 
 __all__ = ["inflate", "load_imagenet_weights"]
 
@@ -35,14 +36,7 @@ def load_imagenet_weights(source: str) -> dict[str, Tensor]:
     """
     if source == "torchvision":
         return _download()
-    path = Path(source)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises what its unpickler meets
-        raise DataError(f"{path}: cannot read weights ({error})") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise DataError(f"{path}: expected a state dict of tensors, found {type(state).__name__}")
-    return dict(state)
+    return read_state_dict(Path(source))
 
 
 def _download() -> dict[str, Tensor]:
