@@ -111,7 +111,7 @@ def convert(
         writer.finish(manifest)
         # The device's own check, on the files as they lie on the disk.
         bundle = open_bundle(writer.directory)
-        check_golden(bundle, open_session(bundle, variant))
+        check_golden(bundle, variant, open_session(bundle, variant))
     return manifest
 
 

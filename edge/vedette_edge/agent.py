@@ -297,7 +297,7 @@ def _load_model(config: AgentConfig) -> Model:
     check_cameras(config, bundle.manifest)
     variant = choose_variant(bundle, config.variant)
     session = SharedSession(open_session(bundle, variant, threads=config.threads))
-    difference = check_golden(bundle, session)
+    difference = check_golden(bundle, variant, session)
     _log.info(
         "model '%s', variant '%s': golden samples reproduced, largest difference %.1e",
         bundle.manifest.name,

@@ -80,3 +80,7 @@ class Outputs:
             raise ValueError(
                 f"logits {self.logits.shape} and heatmap {self.heatmap.shape} disagree on N or K"
             )
+
+    def last(self) -> Outputs:
+        """Return the last row alone."""
+        return Outputs(self.logits[-1:], self.heatmap[-1:])

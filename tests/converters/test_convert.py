@@ -45,7 +45,7 @@ def exported_once(bundle, monkeypatch):
 
 def test_the_device_accepts_the_bundle(bundle):
     session = open_session(bundle, bundle.variant())
-    found = check_golden(bundle, session)
+    found = check_golden(bundle, bundle.variant(), session)
     assert found.within(bundle.manifest.golden.tolerance)
     assert found.label_agreement == 1.0
 

@@ -21,7 +21,7 @@ import yaml
 from onnx import TensorProto, helper
 
 from vedette_edge.bundle import Bundle, open_bundle
-from vedette_edge.manifest import InputSpec
+from vedette_edge.manifest import InputSpec, Variant
 from vedette_edge.preprocess import to_tensor
 from vedette_edge.publish.wire import Broker, Closed, Opened, Received, Wire
 from vedette_edge.runtimes.onnx import OnnxSession
@@ -179,9 +179,10 @@ def edit_manifest(directory: Path, edit) -> None:
     path.write_text(json.dumps(values))
 
 
-def opened(directory: Path) -> tuple[Bundle, OnnxSession]:
+def opened(directory: Path) -> tuple[Bundle, Variant, OnnxSession]:
     bundle = open_bundle(directory)
-    return bundle, OnnxSession(bundle.read(bundle.variant().files[0]))
+    variant = bundle.variant()
+    return bundle, variant, OnnxSession(bundle.read(variant.files[0]))
 
 
 def picture(light: bool, width: int = 64, height: int = 48) -> np.ndarray:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnxruntime as ort
 
 from vedette_edge.errors import RuntimeBackendError
+from vedette_edge.manifest import Variant
 from vedette_edge.types import FloatArray, Outputs
 
-__all__ = ["OnnxSession"]
+__all__ = ["OnnxSession", "clip_session"]
 
 _FATAL_ONLY = 4
+
+
+def clip_session(files: Sequence[bytes], variant: Variant, threads: int) -> OnnxSession:
+    """Load a variant of mode `clip`; see `runtimes.Runtime`."""
+    del variant
+    return OnnxSession(files[0], threads)
 
 
 class OnnxSession:
