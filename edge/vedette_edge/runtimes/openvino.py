@@ -114,6 +114,11 @@ def _compile(model: ov.Model, variant: Variant, threads: int) -> ov.CompiledMode
 
 
 def _unloadable(error: RuntimeError) -> RuntimeBackendError:
+    if "can't protect" in str(error):
+        return RuntimeBackendError(
+            "OpenVINO writes machine code as it loads a model, and this process may not; where systemd runs "
+            "it, set MemoryDenyWriteExecute=no, or choose a variant of another runtime"
+        )
     return RuntimeBackendError(f"OpenVINO {ov.__version__} cannot load the model: {one_line(error)}")
 
 

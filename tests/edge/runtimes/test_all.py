@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime_helpers import SIDE, STATE, fading, variant
 
-from vedette_edge.errors import RuntimeBackendError
+from vedette_edge.errors import MissingExtraError, RuntimeBackendError
 from vedette_edge.manifest import StateTensor
 from vedette_edge.runtimes import RUNTIMES, StreamingSession, load
 
@@ -165,3 +166,19 @@ def test_a_state_of_other_names_is_refused(models, runtime, names):
     state = tuple(STATE.model_copy(update={"name": name}) for name in names)
     with pytest.raises(RuntimeBackendError, match=r"(future|past).*; convert the run again"):
         load(models[runtime, "stream"], variant(runtime, state=state))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "libraries"),
+    [
+        ("onnx", ["onnxruntime"]),
+        ("openvino", ["openvino"]),
+        ("tflite", ["ai_edge_litert.interpreter", "tflite_runtime.interpreter"]),
+    ],
+)
+def test_a_missing_library_names_its_extra(monkeypatch, runtime, libraries):
+    for library in libraries:
+        monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, RUNTIMES[runtime], raising=False)
+    with pytest.raises(MissingExtraError, match=rf"vedette\[{runtime}\]"):
+        load([b""], variant(runtime))
