@@ -30,6 +30,7 @@ from vedette_train.data.frames import cache_directory
 from vedette_train.data.parts import Parts, load_parts
 from vedette_train.distributed import end_helpers, is_first, process_layout, silence_helpers
 from vedette_train.explain.preview import write_debug_videos
+from vedette_train.fake_quant import QuantisationAware
 from vedette_train.history import EpochReport, read_history
 from vedette_train.loaders import Loaders, draws, make_loaders
 from vedette_train.memory import keep_freed_memory
@@ -163,6 +164,7 @@ def train(
     found = loggers(out, recipe, wandb)
     watching = [
         *([Pruning(recipe.train.prune)] if recipe.train.prune else []),
+        *([QuantisationAware(recipe.train.quantise)] if recipe.train.quantise else []),
         EpochReport(out),
         *checkpoint_callbacks(out, recipe.train, measured=bool(parts.val)),
         *callbacks,
