@@ -2,8 +2,8 @@
 
 Weights are int8, symmetric, with a scale for each output channel. What goes into a convolution or a linear
 layer is 8 bit, asymmetric, with one scale a tensor. Sums stay whole [Jacob et al., 2018, arXiv 1712.05877;
-Krishnamoorthi, 2018, arXiv 1806.08342]. A training that computes so finds weights that bear the rounding;
-gradients pass the rounding as if it were not there, and not at all where a value was cut off.
+Krishnamoorthi, 2018, arXiv 1806.08342]. Gradients pass the rounding as if it were not there, and stop where a
+value was cut off.
 
 Batch norm may be folded into a weight before or after: folding multiplies each output channel by a number,
 and so its largest magnitude and its scale, and the integers are the same.
@@ -17,20 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
-import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
-
-import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
-from vedette_train.console import log
-from vedette_train.recipe import QuantiseSettings
-
 __all__ = [
-    "QuantisationAware",
     "Ranges",
     "calibrate",
     "followed",
@@ -165,67 +156,6 @@ def calibrate(network: nn.Module, clips: Tensor) -> Ranges:
     return ranges
 
 
-class QuantisationAware(Callback):
-    """Trains and validates the network of a `ClipClassifier` in simulated int8.
-
-    The weights and their names stay those of the plain network.
-    """
-
-    def __init__(self, settings: QuantiseSettings) -> None:
-        """Observe, round and freeze as `settings` says."""
-        self._settings = settings
-        self._ranges: Ranges = {}
-        self._steps = 0
-        self._follows = False
-        self._active = ExitStack()
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Say what the figures are of."""
-        self._steps = int(trainer.estimated_stepping_batches)
-        self._ranges = {name: bounds.to(pl_module.device) for name, bounds in self._ranges.items()}
-        log("training in simulated int8; validation figures are those of int8, too")
-
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Follow the ranges, and from then on round, as far as the training is."""
-        network, done = _network(pl_module), trainer.global_step / self._steps
-        self._follows = done < self._settings.freeze_after
-        if self._follows:
-            self._active.enter_context(observed(network, self._ranges, followed))
-        if done >= self._settings.observe:
-            self._active.enter_context(simulated(network, self._ranges))
-
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Stop, and let all processes agree on the ranges."""
-        del pl_module
-        self._active.close()
-        if self._follows and trainer.world_size > 1:
-            together = trainer.strategy.reduce(torch.stack([*self._ranges.values()]), reduce_op="mean")
-            self._ranges.update(zip(self._ranges, together.clone().unbind(), strict=True))
-
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Round, from the first epoch on."""
-        del trainer
-        with torch.no_grad():
-            self._active.enter_context(simulated(_network(pl_module), self._ranges))
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop."""
-        del trainer, pl_module
-        self._active.close()
-
-    def on_exception(self, *_: Any) -> None:
-        """Leave the network as it was."""
-        self._active.close()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the ranges, for the checkpoint."""
-        return {name: bounds.cpu() for name, bounds in self._ranges.items()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the ranges of a checkpoint."""
-        self._ranges = dict(state_dict)
-
-
 @contextmanager
 def _at_inputs(layers: dict[str, nn.Module], act: Callable[[str, Tensor], Tensor | None]) -> Iterator[None]:
     """Let `act` see what goes into each layer, with its name, and replace it unless it returns None."""
@@ -237,9 +167,3 @@ def _at_inputs(layers: dict[str, nn.Module], act: Callable[[str, Tensor], Tensor
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_pre_hook(hook_of(name)).remove)
         yield
-
-
-def _network(module: L.LightningModule) -> nn.Module:
-    network = module.network
-    assert isinstance(network, nn.Module)
-    return network

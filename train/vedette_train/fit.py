@@ -30,7 +30,6 @@ from vedette_train.data.frames import cache_directory
 from vedette_train.data.parts import Parts, load_parts
 from vedette_train.distributed import end_helpers, is_first, process_layout, silence_helpers
 from vedette_train.explain.preview import write_debug_videos
-from vedette_train.fake_quant import QuantisationAware
 from vedette_train.history import EpochReport, read_history
 from vedette_train.loaders import Loaders, draws, make_loaders
 from vedette_train.memory import keep_freed_memory
@@ -38,6 +37,7 @@ from vedette_train.order import BatchSeeds
 from vedette_train.plots import plot_curves
 from vedette_train.probe import probe
 from vedette_train.prune import Pruning, check_ramp, zero_channels
+from vedette_train.quantisation_aware import QuantisationAware
 from vedette_train.recipe import Recipe
 from vedette_train.report import calibrate_run, report_run
 from vedette_train.resume import check_out, stop_on_sigterm
