@@ -7,10 +7,10 @@ one, so that nothing that judges it was trained on by either.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -45,12 +45,14 @@ class Judged:
     """How a network does on the part that epochs are chosen on, or where there is none, on the reported one.
 
     Attributes:
-        network: which one, and in what it computed.
+        network: name of its run.
+        precision: what it computed in.
         accuracy: of the videos.
         loss: mean negative log-likelihood of the windows at the run's temperature, nats.
     """
 
     network: str
+    precision: Literal["float", "int8"]
     accuracy: Interval
     loss: float
 
@@ -59,7 +61,8 @@ def fine_tuning_recipe(run: Run, *, epochs: int, lr: float) -> Recipe:
     """Return the recipe that goes on with a run in simulated int8.
 
     It differs where it must: it starts from the run's weights and split, with batch norm as it will be
-    folded, at one small rate, and masked channels stay masked.
+    folded and masked channels masked, trains at one small rate in full precision, and keeps the epoch that
+    does best in int8.
 
     Args:
         run: a finished run.
@@ -81,6 +84,8 @@ def fine_tuning_recipe(run: Run, *, epochs: int, lr: float) -> Recipe:
         "lr_spatial": None,
         "schedule": "cosine",
         "patience": None,
+        "keep": "best" if run.info.val else "last",
+        "precision": "32",  # bf16 has hardly more steps than int8
         "quantise": {},
     }
     if prune := values["train"]["prune"]:
@@ -118,12 +123,15 @@ def judge(run: Run, data: Path, name: str) -> Iterator[Judged]:
     network = network_of(run)
     ranges = calibrate(network, calibration_clips(run, data).to(next(network.parameters()).device))
     part = "val" if run.info.val else run.info.reported_part
-    for precision, context in (("float", nullcontext()), ("int8, simulated", simulated(network, ranges))):
-        with progress(f"judge {name}, {precision}") as on_progress, torch.no_grad(), context:
+    rounding: dict[Literal["float", "int8"], AbstractContextManager[None]]
+    rounding = {"float": nullcontext(), "int8": simulated(network, ranges)}
+    for precision, context in rounding.items():
+        with progress(f"judge {name} in {precision}") as on_progress, torch.no_grad(), context:
             windows = judge_part(run, part, data, on_progress, network)
         predictions = predictions_of(run, windows)
         yield Judged(
-            f"{name}, {precision}",
+            name,
+            precision,
             share(sum(p.label == p.sample.label for p in predictions), len(predictions)),
             negative_log_likelihood(*windows_of(run, windows), run.decision.temperature),
         )

@@ -32,11 +32,19 @@ def quantise(
     from vedette_train.runs import open_run
 
     opened = open_run(run)
-    table = Table(title="validation" if opened.info.val else opened.info.reported_part, title_justify="left")
-    for column in ("", "accuracy", "95 % interval", "videos", "loss, nats"):
+    part = "validation" if opened.info.val else opened.info.reported_part
+    table = Table(title=f"{part}; int8 is simulated", title_justify="left")
+    for column in ("run", "computes in", "accuracy", "95 % interval", "videos", "loss, nats"):
         table.add_column(column)
     for row in quantise_run(opened, out, data, epochs=epochs, lr=lr):
         found = row.accuracy
         interval = f"{found.low:.3f} to {found.high:.3f}"
-        table.add_row(row.network, f"{found.value:.3f}", interval, str(found.samples), f"{row.loss:.4f}")
+        table.add_row(
+            row.network,
+            row.precision,
+            f"{found.value:.3f}",
+            interval,
+            str(found.samples),
+            f"{row.loss:.4f}",
+        )
     console.print(table)
