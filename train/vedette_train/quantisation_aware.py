@@ -14,7 +14,6 @@ import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is im
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch import nn
 
 from vedette_train.console import log
 from vedette_train.fake_quant import Ranges, followed, observed, simulated
@@ -44,8 +43,8 @@ class QuantisationAware(Callback):
         log("training in simulated int8; validation figures are those of int8, too")
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Follow the ranges, and from then on round, as far as the training is."""
-        network, done = _network(pl_module), trainer.global_step / self._steps
+        """Follow the ranges, round, or do both, as the settings want it at this step."""
+        network, done = pl_module.get_submodule("network"), trainer.global_step / self._steps
         self._follows = done < self._settings.freeze_after
         if self._follows:
             self._active.enter_context(observed(network, self._ranges, followed))
@@ -58,13 +57,13 @@ class QuantisationAware(Callback):
         self._active.close()
         if self._follows and trainer.world_size > 1:
             together = trainer.strategy.reduce(torch.stack([*self._ranges.values()]), reduce_op="mean")
-            self._ranges.update(zip(self._ranges, together.clone().unbind(), strict=True))
+            self._ranges.update(zip(self._ranges, together.unbind(), strict=True))
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Round, from the first epoch on."""
         del trainer
         with torch.no_grad():
-            self._active.enter_context(simulated(_network(pl_module), self._ranges))
+            self._active.enter_context(simulated(pl_module.get_submodule("network"), self._ranges))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop."""
@@ -82,9 +81,3 @@ class QuantisationAware(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the ranges of a checkpoint."""
         self._ranges = dict(state_dict)
-
-
-def _network(module: L.LightningModule) -> nn.Module:
-    network = module.network
-    assert isinstance(network, nn.Module)
-    return network
