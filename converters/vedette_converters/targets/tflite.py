@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
@@ -21,11 +22,11 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
-from vedette_converters.graph import Feed, Graph
+from vedette_converters.graph import Feed, Graph, next_name
 from vedette_converters.quiet import quiet
 from vedette_converters.targets import Model
 from vedette_edge.errors import BundleError
-from vedette_edge.manifest import Precision
+from vedette_edge.manifest import Precision, StateTensor
 
 os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
 with quiet():
@@ -38,6 +39,9 @@ __all__ = ["build"]
 _SIGNATURE = "serving_default"  # as litert_torch names it
 _ALL, _INPUT, _OUTPUT = (qtyping.TFLOperationName[name] for name in ("ALL_SUPPORTED", "INPUT", "OUTPUT"))
 _Algorithm = algorithm_manager.AlgorithmName
+_Order: TypeAlias = tuple[int, int, int, int]
+_LAST: _Order = (0, 2, 3, 1)  # of channels first, to have channels last
+_FIRST: _Order = (0, 3, 1, 2)  # and back
 
 def build(graph: Graph, precision: Precision, feeds: Sequence[Feed], keep_float: Collection[str]) -> Model:
     """Write a graph for LiteRT; see `Target.build`.
@@ -46,25 +50,43 @@ def build(graph: Graph, precision: Precision, feeds: Sequence[Feed], keep_float:
     one range, as the 3D layer would have: the unrolled frames share their biases, and none has to be scaled
     again to meet another.
     """
-    model = _converted(graph)
-    if precision != "fp32":
-        with quiet():
-            model = _halved(model) if precision == "fp16" else _quantised(model, feeds, keep_float)
-    return Model(((".tflite", model),))
+    floating = _converted(graph)
+    model = floating.model
+    with quiet():
+        if precision == "fp16":
+            model = _halved(model)
+        elif precision == "int8":
+            carried = _carried_pictures(graph)
+            turned = [
+                {name: np.moveaxis(x, 1, -1) if name in carried else x for name, x in feed.items()}
+                for feed in feeds
+            ]
+            model = _quantised(floating, turned, keep_float)
+    return Model(((".tflite", model),), state=_state(graph))
+
+
+@dataclass(frozen=True, slots=True)
+class _Floating:
+    """A .tflite file with the layers whose operators give an output: those have the output's name."""
+
+    model: bytes
+    givers: dict[str, tuple[str, ...]]
 
 
 @lru_cache(maxsize=1)  # the precisions of one graph, and the tries of int8, follow each other
-def _converted(graph: Graph) -> bytes:
+def _converted(graph: Graph) -> _Floating:
     examples = {name: example[:1] for name, example in graph.examples.items()}
     with quiet():
         try:
             program = torch.export.export(graph.module, tuple(examples.values()))
         except Exception as error:  # torch.export raises classes of its own that share no public base
             raise BundleError(f"this network cannot be traced for LiteRT: {_first_line(error)}") from error
-        module = _Labelled(program, graph.outputs)
+        module = _Labelled(program, graph)
         _refuse_3d(module.graph)
         try:
-            return bytes(litert_torch.convert(module, sample_kwargs=examples)._exporter.to_bytes())
+            inputs = _permuted(examples, _carried_pictures(graph), _LAST)
+            converted = litert_torch.convert(module, sample_kwargs=inputs)
+            return _Floating(bytes(converted._exporter.to_bytes()), module.givers)
         except Exception as error:  # as above
             raise _refusal(error, module.graph) from error
 
@@ -76,20 +98,49 @@ class _Labelled(nn.Module):
     say nothing, and which else are class names of ours.
     """
 
-    def __init__(self, program: ExportedProgram, outputs: Sequence[str]) -> None:
+    def __init__(self, program: ExportedProgram, graph: Graph) -> None:
         super().__init__()
         self.traced = program.module()
         self.graph: fx.Graph = self.traced.graph
-        self.outputs = tuple(outputs)
+        self.outputs = graph.outputs
+        self.carried = _carried_pictures(graph)
         self.training = False
-        for node, layers in _layers(self.graph).items():
+        found = _layers(self.graph)
+        (given,) = self.graph.output_node().args
+        self.givers = {name: found.get(node, ()) for name, node in zip(graph.outputs, given, strict=True)}
+        for node, layers in found.items():
             node.meta["nn_module_stack"] = {"": ("", ";".join(layers))}
             node.meta.pop("stack_trace", None)
 
     def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
         with fx.traceback.preserve_node_meta():
-            values = _Run(self.traced).run(*inputs.values())
-        return dict(zip(self.outputs, values, strict=True))
+            values = _Run(self.traced).run(*_permuted(inputs, self.carried, _FIRST).values())
+        return _permuted(dict(zip(self.outputs, values, strict=True)), self.carried, _LAST)
+
+
+def _carried_pictures(graph: Graph) -> set[str]:
+    """Return the names of the state tensors (1, C, H, W), as inputs and as outputs.
+
+    LiteRT computes with channels last: state with channels first would be turned around several times a layer.
+    """
+    names = [tensor.name for tensor in graph.state if len(tensor.shape) == 4]
+    return {*names, *map(next_name, names)}
+
+
+def _permuted(tensors: Mapping[str, Tensor], names: Collection[str], order: _Order) -> dict[str, Tensor]:
+    """Put the axes of those that are named into another order."""
+    return {name: value.permute(order) if name in names else value for name, value in tensors.items()}
+
+
+def _state(graph: Graph) -> tuple[StateTensor, ...]:
+    """Return the state as the file has it."""
+    carried = _carried_pictures(graph)
+    return tuple(
+        tensor.model_copy(update={"shape": tuple(tensor.shape[axis] for axis in _LAST)})
+        if tensor.name in carried
+        else tensor
+        for tensor in graph.state
+    )
 
 
 class _Run(fx.Interpreter):
@@ -111,8 +162,8 @@ def _layers(graph: fx.Graph) -> dict[fx.Node, tuple[str, ...]]:
             own = tuple(dict.fromkeys(layer for names in used for layer in names))
             if used and len(used) == len(node.all_input_nodes):
                 constants[node] = own
-            elif _operator(node) == "add":  # of the taps of one layer
-                agreed = {layers.get(source, ()) for source in node.all_input_nodes}
+            elif not used and _operator(node) == "add":  # the sum of the taps of one layer, or of its state
+                agreed = {layers[source] for source in node.all_input_nodes if source in layers}
                 own = agreed.pop() if len(agreed) == 1 else ()
             layers[node] = own
     return layers
@@ -120,7 +171,7 @@ def _layers(graph: fx.Graph) -> dict[fx.Node, tuple[str, ...]]:
 
 def _layer(path: str) -> str:
     """Return a path below the graph's module as one below the network."""
-    return path.rpartition("network.")[2]
+    return path.partition("network.")[2] or path
 
 
 def _operator(node: fx.Node) -> str:
@@ -170,18 +221,18 @@ def _halved(model: bytes) -> bytes:
     return _written(quantizer.Quantizer(bytearray(model), recipe.get_quantization_recipe()), None)
 
 
-def _quantised(model: bytes, feeds: Sequence[Feed], keep_float: Collection[str]) -> bytes:
+def _quantised(floating: _Floating, feeds: Sequence[Feed], keep_float: Collection[str]) -> bytes:
     recipe = recipe_manager.RecipeManager()
     recipe.add_static_config(".*", _ALL, activation_num_bits=8, weight_num_bits=8)
     for operator in (_INPUT, _OUTPUT):
         recipe.add_quantization_config(".*", operator, algorithm_key=_Algorithm.NO_QUANTIZE)
     for layer in sorted(keep_float):
-        recipe.add_quantization_config(
-            f"(^|;){re.escape(layer)};", _ALL, algorithm_key=_Algorithm.NO_QUANTIZE
-        )
-    work = quantizer.Quantizer(bytearray(model), recipe.get_quantization_recipe())
+        given = [name for name, layers in floating.givers.items() if layer in layers]
+        for scope in (f"(^|;){re.escape(layer)};", *(f"^{_SIGNATURE}_{name}_output" for name in given)):
+            recipe.add_quantization_config(scope, _ALL, algorithm_key=_Algorithm.NO_QUANTIZE)
+    work = quantizer.Quantizer(bytearray(floating.model), recipe.get_quantization_recipe())
     ranges = work.calibrate({_SIGNATURE: [dict(feed) for feed in feeds]}, num_threads=torch.get_num_threads())
-    return _written(work, _shared_ranges(ranges, model))
+    return _written(work, _shared_ranges(ranges, floating.model))
 
 
 def _written(work: quantizer.Quantizer, ranges: dict[str, Any] | None) -> bytes:
@@ -220,6 +271,7 @@ def _roles(model: Any) -> Iterator[tuple[str, Any]]:
     """
     (graph,) = model.subgraphs
     roles: dict[int, Any] = {index: ("input", index) for index in graph.inputs}
+    yield from ((graph.tensors[index].name.decode(), role) for index, role in roles.items())
     for operation in graph.operators:
         kind = flatbuffers.TFL_OP_CODE_TO_NAME.get(
             model.operatorCodes[operation.opcodeIndex].builtinCode, "other"
