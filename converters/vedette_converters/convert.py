@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette_converters.bundle import BundleWriter, new_bundle, refuse_existing
+from vedette_converters.graph import clip_graph
 from vedette_converters.measure import measure
 from vedette_converters.parity import (
     FP32_TOLERANCE,
@@ -23,7 +24,7 @@ from vedette_converters.parity import (
     write_proof,
 )
 from vedette_converters.samples import VideoClips, reported_clips
-from vedette_converters.to_onnx import to_onnx
+from vedette_converters.targets.onnx import to_onnx
 from vedette_edge.bundle import open_bundle
 from vedette_edge.errors import DataError, ProofError, UsageError
 from vedette_edge.manifest import Golden, InputSpec, Label, Manifest, OutputSpec, Proof, Provenance, Variant
@@ -87,8 +88,8 @@ def convert(
     metrics = _metrics(run)
     network = cast(HeatmapModel, run.network())
     dataset_root(run, data)  # told now, not after the export
-    exported = to_onnx(network, run.recipe.data.input)
-    session = OnnxSession(exported.data)
+    exported = to_onnx(clip_graph(network, run.recipe.data.input))
+    session = OnnxSession(exported.contents[0])
     judged, golden = _judge_all(run, network, session, data, on_progress)
     proof = _proved(judged, run)
     with new_bundle(out) as writer:
@@ -97,7 +98,7 @@ def convert(
             runtime="onnx",
             precision="fp32",
             mode="clip",
-            files=(writer.add("model.onnx", exported.data),),
+            files=(writer.add("model.onnx", exported.contents[0]),),
             opset=exported.opset,
             measured=measure(session, golden[0].tensor),
             proof=proof,
