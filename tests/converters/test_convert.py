@@ -13,7 +13,7 @@ from train_helpers import input_spec, moving_square, tiny_recipe
 import vedette_converters.convert as module
 from vedette_converters.convert import convert
 from vedette_converters.samples import VideoClips
-from vedette_converters.to_onnx import OnnxFile
+from vedette_converters.targets import Model
 from vedette_edge import __version__
 from vedette_edge.bundle import open_bundle
 from vedette_edge.errors import DataError, ProofError, UsageError
@@ -39,7 +39,7 @@ def bundle(run_directory, tmp_path_factory):
 def exported_once(bundle, monkeypatch):
     """Spares the seconds of exporting the same weights again."""
     (variant,) = bundle.manifest.variants
-    file = OnnxFile(bundle.read(variant.files[0]), variant.opset)
+    file = Model(((".onnx", bundle.read(variant.files[0])),), variant.opset)
     monkeypatch.setattr(module, "to_onnx", lambda *_: file)
 
 

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from vedette_converters.graph import Feed, Graph
 from vedette_edge.errors import MissingExtraError
-from vedette_edge.manifest import Precision, Runtime
+from vedette_edge.manifest import Precision, Runtime, StateTensor
 
 __all__ = ["TARGETS", "Model", "Target", "target"]
 
@@ -30,10 +30,12 @@ class Model:
     Attributes:
         files: suffix (".onnx") and content of each file, in the order in which the runtime takes them.
         opset: ONNX opset, where there is one.
+        state: what it carries from call to call, where its axes are not those of the graph's state.
     """
 
     files: tuple[tuple[str, bytes], ...]
     opset: int | None = None
+    state: tuple[StateTensor, ...] | None = None
 
     @property
     def contents(self) -> list[bytes]:
@@ -51,8 +53,8 @@ class Target(Protocol):
 
         Args:
             graph: what to write.
-            precision: fp32, fp16 (weights, and arithmetic where the runtime has it) or int8 (weights symmetric
-                per output channel, activations per tensor, ranges from the feeds).
+            precision: fp32, fp16 (weights, and arithmetic where the runtime has it) or int8 (weights
+                symmetric per output channel, activations per tensor, ranges from the feeds).
             feeds: inputs of calls on the training split, for int8; in stream mode with the state that the
                 frames before left.
             keep_float: names of layers, as in `network.named_modules()`, that int8 leaves alone.
