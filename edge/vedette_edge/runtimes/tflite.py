@@ -229,7 +229,7 @@ class LitertStream:
         """Take the next frames; see `runtimes.Stream`.
 
         Raises:
-            RuntimeBackendError: when LiteRT fails.
+            RuntimeBackendError: when LiteRT fails; unless a frame had a wrong shape, reset the stream.
         """
         return frame_by_frame(frames, lambda frame: self._streaming.step(self, frame))
 
