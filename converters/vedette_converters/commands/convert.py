@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from vedette_edge.manifest import Manifest
-from vedette_train.console import console, progress
+from vedette_converters.commands.tables import print_bundle
+from vedette_train.console import progress
 
 __all__ = ["app"]
 
@@ -32,21 +31,4 @@ def convert(
 
     with progress("export and prove") as on_progress:
         manifest = run_convert(run, out, data=data, release=release, on_progress=on_progress)
-    _print_variants(manifest, out)
-
-
-def _print_variants(manifest: Manifest, out: Path) -> None:
-    table = Table(title=f"{out}  (release {manifest.release})", title_justify="left")
-    for column in ("variant", "MB", "p50 ms", "largest difference", "same label", "accuracy"):
-        table.add_column(column)
-    for variant in manifest.variants:
-        parity, accuracy = variant.proof.parity, variant.proof.accuracy
-        table.add_row(
-            variant.name,
-            f"{sum(entry.bytes for entry in variant.files) / 1e6:.1f}",
-            f"{variant.measured.p50_ms:.1f}" if variant.measured else "",
-            f"logits {parity.logits_max_abs:.0e}\nheatmap {parity.heatmap_max_abs:.0e}",
-            f"{parity.label_agreement:.1%}\nof {parity.samples}",
-            f"{accuracy.value:.3f}\n{accuracy.low:.3f} to {accuracy.high:.3f}" if accuracy else "",
-        )
-    console.print(table)
+    print_bundle(str(out), manifest)

@@ -1,0 +1,222 @@
+"""The charts of a report, each drawn twice: for a light page and for a dark one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
+
+from vedette_converters.figures import Row, megabytes
+from vedette_edge.manifest import Precision, Runtime
+from vedette_edge.types import FloatArray
+from vedette_train.explain.drawing import png_of
+
+__all__ = ["Chart", "draw_differences", "draw_latency", "draw_sizes", "label_above"]
+
+# Readable on white and on near black, and told apart by those who do not see red and green.
+COLOURS: dict[Runtime, str] = {"onnx": "#3b82c4", "openvino": "#d97706", "tflite": "#0f9d76"}
+MARKERS: dict[Precision, str] = {"fp32": "o", "fp16": "^", "int8": "s"}
+
+_WIDTH = 9.6  # inches
+_FLOOR = 1e-9  # what is smaller is drawn there: a logarithm has no zero
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture as PNG, for a light page and for a dark one."""
+
+    light: bytes
+    dark: bytes
+
+
+def draw_latency(rows: Sequence[Row]) -> Chart:
+    """Draw what a call costs against how often it is right, a point a variant with its 95 % interval.
+
+    Args:
+        rows: variants; those without cost or accuracy are left out.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        known = [row for row in rows if row.measured and row.variant.proof.accuracy]
+        for row in known:
+            variant, measured, accuracy = row.variant, row.measured, row.variant.proof.accuracy
+            assert measured and accuracy
+            axes.errorbar(
+                measured.p50_ms,
+                accuracy.value,
+                yerr=[[accuracy.value - accuracy.low], [accuracy.high - accuracy.value]],
+                fmt=MARKERS[variant.precision],
+                color=COLOURS[variant.runtime],
+                markerfacecolor="none" if variant.mode == "stream" else None,
+                markersize=8,
+                elinewidth=1.2,
+                capsize=3,
+            )
+        plain_log(axes)
+        axes.set(xlabel="milliseconds a call (p50): a clip, or one frame of a stream", ylabel="accuracy")
+        axes.margins(x=0.1)
+        label_above(
+            axes,
+            [
+                (row.measured.p50_ms, row.variant.proof.accuracy.value, row.variant.name)
+                for row in known
+                if row.measured and row.variant.proof.accuracy
+            ],
+        )
+
+    return _drawn(draw, height=5.4)
+
+
+def draw_sizes(rows: Sequence[Row]) -> Chart:
+    """Draw the size of each variant's files as a bar."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        sizes = [megabytes(row.variant) for row in rows]
+        colours = [COLOURS[row.variant.runtime] for row in rows]
+        bars = axes.barh([row.variant.name for row in rows], sizes, color=colours, height=0.66)
+        axes.bar_label(bars, [f" {size:.2f} MB" for size in sizes])
+        axes.invert_yaxis()
+        axes.margins(x=0.14)
+        axes.set_xlabel("MB")
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+
+    return _drawn(draw, height=0.9 + 0.33 * len(rows))
+
+
+def draw_differences(rows: Sequence[Row], scores: Mapping[str, FloatArray]) -> Chart:
+    """Draw how |difference| to the trained network is distributed, a histogram a variant.
+
+    Args:
+        rows: variants; mean and largest difference of their proof are marked where they are known.
+        scores: |difference| of the probabilities by variant, any shape, for some of the rows.
+    """
+    shown = [row for row in rows if row.variant.name in scores]
+    edges = np.geomspace(_FLOOR, 1.0, 46)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for place, row in enumerate(shown):
+            _histogram(axes, place, scores[row.variant.name], edges, COLOURS[row.variant.runtime])
+            parity = row.variant.proof.parity
+            for value, marker, name in (
+                (parity.score_mean_abs, "|", "mean of the proof"),
+                (parity.score_max_abs, "x", "largest of the proof"),
+            ):
+                if value is not None:
+                    axes.plot(
+                        max(value, _FLOOR),
+                        place - 0.12,
+                        marker,
+                        color=matplotlib.rcParams["text.color"],
+                        label=name if place == 0 else None,
+                        clip_on=False,
+                    )
+        axes.set_xscale("log")
+        axes.set(xlim=(_FLOOR, 1.0), ylim=(len(shown) - 0.7, -1.0), xlabel="|difference| of a probability")
+        axes.set_yticks(range(len(shown)), [row.variant.name for row in shown])
+        axes.tick_params(axis="y", length=0)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.0))
+
+    return _drawn(draw, height=1.2 + 0.45 * len(shown))
+
+
+def plain_log(axes: Axes) -> None:
+    """Make the horizontal axis logarithmic, with plain numbers at 1, 2 and 5."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def label_above(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
+    """Write the names of points above the axes, side by side, each with a line to its point.
+
+    Beside the points they would hide each other, because variants of one network are equally often right.
+
+    Args:
+        axes: with a logarithmic horizontal axis and all its points drawn.
+        points: x, y and name.
+    """
+    ordered = sorted(points, key=lambda point: (point[0], -point[1]))
+    low, high = axes.get_xlim()
+    shares = np.log([point[0] / low for point in ordered]) / np.log(high / low)
+    for (x, y, name), place in zip(ordered, spread(shares, gap=0.032), strict=True):
+        axes.annotate(
+            name,
+            xy=(x, y),
+            xytext=(place, 1.03),
+            textcoords="axes fraction",
+            rotation=40,
+            rotation_mode="anchor",
+            ha="left",
+            va="bottom",
+            arrowprops={"arrowstyle": "-", "color": "0.5", "linewidth": 0.6, "linestyle": ":", "shrinkB": 5},
+        )
+
+
+def spread(places: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+    """Move sorted places apart until neighbours are at least `gap` from each other, as little as it takes.
+
+    Isotonic regression [Barlow et al. 1972]: places that are too close become a block, evenly spaced around
+    the mean of what they wanted.
+
+    Args:
+        places: (N,) float, rising.
+        gap: at least 0.
+    """
+    wanted = places - gap * np.arange(len(places))
+    blocks: list[tuple[float, int]] = []  # sum and length
+    for value in wanted:
+        total, count = float(value), 1
+        while blocks and blocks[-1][0] / blocks[-1][1] >= total / count:
+            before, length = blocks.pop()
+            total, count = total + before, count + length
+        blocks.append((total, count))
+    levels = np.concatenate([np.full(count, total / count) for total, count in blocks] or [wanted])
+    return levels + gap * np.arange(len(places))
+
+
+def _histogram(
+    axes: Axes, place: int, values: FloatArray, edges: NDArray[np.float64], colour: str
+) -> None:
+    """Draw a histogram that stands on the line `place`."""
+    counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+    heights = 0.75 * counts / max(1, counts.max())
+    axes.bar(edges[:-1], -heights, width=np.diff(edges), bottom=place, align="edge", color=colour)
+    axes.axhline(place, color=colour, linewidth=0.6)
+
+
+def _drawn(draw: Callable[[Figure], None], height: float) -> Chart:
+    pictures = []
+    for ink, line in (("#1f2328", "#d0d7de"), ("#e6edf3", "#3d444d")):
+        style = {
+            "font.size": 10,
+            "text.color": ink,
+            "axes.labelcolor": ink,
+            "axes.edgecolor": line,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "grid.color": line,
+            "grid.linewidth": 0.6,
+            "xtick.color": ink,
+            "ytick.color": ink,
+            "legend.frameon": False,
+            "savefig.transparent": True,
+        }
+        with matplotlib.rc_context(style):
+            figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+            draw(figure)
+            pictures.append(png_of(figure, dpi=170))
+    return Chart(*pictures)
