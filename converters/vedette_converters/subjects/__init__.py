@@ -1,7 +1,7 @@
 """What is converted: a finished run of any kind, seen through the same eyes.
 
-A `Subject` has the network, what the manifest says of it, and real samples: those that the run reports on, for
-the proof, and those it was trained on, for calibration. Nothing after this knows the kind of run.
+A `Subject` has the network, what the manifest says of it, and real samples: those that the run reports on,
+for the proof, and those it was trained on, for calibration. Nothing after this knows the kind of run.
 """
 
 from __future__ import annotations

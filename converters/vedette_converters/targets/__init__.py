@@ -51,8 +51,8 @@ class Target(Protocol):
 
         Args:
             graph: what to write.
-            precision: fp32, fp16 (weights, and arithmetic where the runtime has it) or int8 (weights symmetric
-                per output channel, activations per tensor, ranges from the feeds).
+            precision: fp32, fp16 (weights, and arithmetic where the runtime has it) or int8 (weights
+                symmetric per output channel, activations per tensor, ranges from the feeds).
             feeds: inputs of calls on the training split, for int8; in stream mode with the state that the
                 frames before left.
             keep_float: names of layers, as in `network.named_modules()`, that int8 leaves alone.
