@@ -13,17 +13,18 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from vedette_converters.figures import Row, megabytes
-from vedette_edge.manifest import Precision, Runtime
+from vedette_edge.manifest import Precision, Runtime, Variant
 from vedette_edge.types import FloatArray
 from vedette_train.explain.drawing import png_of
 
-__all__ = ["Chart", "draw_differences", "draw_latency", "draw_sizes", "label_above"]
+__all__ = ["Chart", "Panel", "draw_differences", "draw_latency", "draw_sizes", "label_above"]
 
 # Readable on white and on near black, and told apart by those who do not see red and green.
 COLOURS: dict[Runtime, str] = {"onnx": "#3b82c4", "openvino": "#d97706", "tflite": "#0f9d76"}
 MARKERS: dict[Precision, str] = {"fp32": "o", "fp16": "^", "int8": "s"}
 
 _WIDTH = 9.6  # inches
+_MARKS = {"mean of the proof": "|", "largest of the proof": "x"}
 _FLOOR = 1e-9  # what is smaller is drawn there: a logarithm has no zero
 
 
@@ -35,21 +36,38 @@ class Chart:
     dark: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Something in which the variants differ from the trained network.
+
+    Attributes:
+        title: what it is.
+        values: |difference| on the golden samples by variant, any shape.
+        proof: returns mean and largest |difference| over the samples of a variant's proof.
+    """
+
+    title: str
+    values: Mapping[str, FloatArray]
+    proof: Callable[[Variant], tuple[float | None, float | None]]
+
+
 def draw_latency(rows: Sequence[Row]) -> Chart:
     """Draw what a call costs against how often it is right, a point a variant with its 95 % interval.
 
     Args:
         rows: variants; those without cost or accuracy are left out.
     """
+    points = [
+        (row.variant, row.measured.p50_ms, row.variant.proof.accuracy)
+        for row in rows
+        if row.measured and row.variant.proof.accuracy
+    ]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        known = [row for row in rows if row.measured and row.variant.proof.accuracy]
-        for row in known:
-            variant, measured, accuracy = row.variant, row.measured, row.variant.proof.accuracy
-            assert measured and accuracy
+        for variant, milliseconds, accuracy in points:
             axes.errorbar(
-                measured.p50_ms,
+                milliseconds,
                 accuracy.value,
                 yerr=[[accuracy.value - accuracy.low], [accuracy.high - accuracy.value]],
                 fmt=MARKERS[variant.precision],
@@ -62,14 +80,7 @@ def draw_latency(rows: Sequence[Row]) -> Chart:
         plain_log(axes)
         axes.set(xlabel="milliseconds a call (p50): a clip, or one frame of a stream", ylabel="accuracy")
         axes.margins(x=0.1)
-        label_above(
-            axes,
-            [
-                (row.measured.p50_ms, row.variant.proof.accuracy.value, row.variant.name)
-                for row in known
-                if row.measured and row.variant.proof.accuracy
-            ],
-        )
+        label_above(axes, [(milliseconds, one.value, variant.name) for variant, milliseconds, one in points])
 
     return _drawn(draw, height=5.4)
 
@@ -92,42 +103,35 @@ def draw_sizes(rows: Sequence[Row]) -> Chart:
     return _drawn(draw, height=0.9 + 0.33 * len(rows))
 
 
-def draw_differences(rows: Sequence[Row], scores: Mapping[str, FloatArray]) -> Chart:
-    """Draw how |difference| to the trained network is distributed, a histogram a variant.
+def draw_differences(rows: Sequence[Row], panels: Sequence[Panel]) -> Chart:
+    """Draw how |difference| to the trained network is distributed: a histogram a variant, panel by panel.
 
     Args:
-        rows: variants; mean and largest difference of their proof are marked where they are known.
-        scores: |difference| of the probabilities by variant, any shape, for some of the rows.
+        rows: the variants.
+        panels: what differs; a variant that has no values in the first one is left out.
     """
-    shown = [row for row in rows if row.variant.name in scores]
+    shown = [row for row in rows if row.variant.name in panels[0].values]
     edges = np.geomspace(_FLOOR, 1.0, 46)
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        for place, row in enumerate(shown):
-            _histogram(axes, place, scores[row.variant.name], edges, COLOURS[row.variant.runtime])
-            parity = row.variant.proof.parity
-            for value, marker, name in (
-                (parity.score_mean_abs, "|", "mean of the proof"),
-                (parity.score_max_abs, "x", "largest of the proof"),
-            ):
-                if value is not None:
-                    axes.plot(
-                        max(value, _FLOOR),
-                        place - 0.12,
-                        marker,
-                        color=matplotlib.rcParams["text.color"],
-                        label=name if place == 0 else None,
-                        clip_on=False,
-                    )
-        axes.set_xscale("log")
-        axes.set(xlim=(_FLOOR, 1.0), ylim=(len(shown) - 0.7, -1.0), xlabel="|difference| of a probability")
-        axes.set_yticks(range(len(shown)), [row.variant.name for row in shown])
-        axes.tick_params(axis="y", length=0)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.0))
+        for axes, panel in zip(
+            np.atleast_1d(figure.subplots(1, len(panels), sharey=True)), panels, strict=True
+        ):
+            for place, row in enumerate(shown):
+                _histogram(axes, place, panel.values[row.variant.name], edges, COLOURS[row.variant.runtime])
+                for (name, marker), value in zip(_MARKS.items(), panel.proof(row.variant), strict=True):
+                    if value is not None:
+                        label = name if place == 0 else None
+                        value = min(max(value, _FLOOR), 1.0)
+                        axes.plot(value, place - 0.12, marker, color=_ink(), label=label, clip_on=False)
+            axes.set_xscale("log")
+            axes.set(xlim=(_FLOOR, 1.0), ylim=(len(shown) - 0.7, -1.0), xlabel=panel.title)
+            axes.set_yticks(range(len(shown)), [row.variant.name for row in shown])
+            axes.tick_params(axis="y", length=0)
+        # The marks are the same in all panels, and not all of them are known in each.
+        axes.legend(loc="lower right", ncols=2, bbox_to_anchor=(1.0, 1.0))
 
-    return _drawn(draw, height=1.2 + 0.45 * len(shown))
+    return _drawn(draw, height=1.2 + 0.4 * len(shown))
 
 
 def plain_log(axes: Axes) -> None:
@@ -160,7 +164,14 @@ def label_above(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
             rotation_mode="anchor",
             ha="left",
             va="bottom",
-            arrowprops={"arrowstyle": "-", "color": "0.5", "linewidth": 0.6, "linestyle": ":", "shrinkB": 5},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": "0.5",
+                "linewidth": 0.6,
+                "linestyle": ":",
+                "shrinkB": 5,
+                "relpos": (0, 0),
+            },
         )
 
 
@@ -186,14 +197,16 @@ def spread(places: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
     return levels + gap * np.arange(len(places))
 
 
-def _histogram(
-    axes: Axes, place: int, values: FloatArray, edges: NDArray[np.float64], colour: str
-) -> None:
+def _histogram(axes: Axes, place: int, values: FloatArray, edges: NDArray[np.float64], colour: str) -> None:
     """Draw a histogram that stands on the line `place`."""
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     heights = 0.75 * counts / max(1, counts.max())
     axes.bar(edges[:-1], -heights, width=np.diff(edges), bottom=place, align="edge", color=colour)
     axes.axhline(place, color=colour, linewidth=0.6)
+
+
+def _ink() -> str:
+    return str(matplotlib.rcParams["text.color"])
 
 
 def _drawn(draw: Callable[[Figure], None], height: float) -> Chart:

@@ -39,7 +39,11 @@ class Row:
 
     def texts(self) -> tuple[str, ...]:
         """Return a text for each of `COLUMNS`; empty where nothing is known."""
-        parity, accuracy, drop = self.variant.proof.parity, self.variant.proof.accuracy, self.variant.proof.drop
+        parity, accuracy, drop = (
+            self.variant.proof.parity,
+            self.variant.proof.accuracy,
+            self.variant.proof.drop,
+        )
         measured = self.measured
         return (
             self.variant.name,
@@ -92,7 +96,7 @@ def _difference(parity: Parity) -> str:
         return f"logits {parity.logits_max_abs:.0e}\nheatmap {parity.heatmap_max_abs:.0e}"
     parts = []
     if parity.score_mean_abs is not None:
-        parts.append(f"score {parity.score_mean_abs:.3f}")
+        parts.append(f"score {parity.score_mean_abs:.1e}")
     if parity.heatmap_correlation is not None:
-        parts.append(f"heatmap r {parity.heatmap_correlation:.3f}")
+        parts.append(f"heatmap r {parity.heatmap_correlation:.4f}")
     return "\n".join(parts)

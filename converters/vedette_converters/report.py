@@ -10,21 +10,20 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette_converters import page
-from vedette_converters.charts import draw_differences, draw_latency, draw_sizes
+from vedette_converters.charts import Panel, draw_differences, draw_latency, draw_sizes
 from vedette_converters.figures import COLUMNS, Row, machines, rows
 from vedette_converters.replay import Replay
 from vedette_edge.files import write_atomically
 from vedette_edge.heatmap import class_map, encode_jpeg, overlay
-from vedette_edge.manifest import Manifest, Measured, TemporalMode, Variant
+from vedette_edge.manifest import Manifest, Measured, StateTensor, TemporalMode, Variant
 from vedette_edge.preprocess import cell_region, resize
 from vedette_edge.probabilities import Scale
-from vedette_edge.proof import compare
-from vedette_edge.types import Box, FloatArray, Image, Outputs
+from vedette_edge.proof import compare, relative
+from vedette_edge.types import Box, Image, Outputs
 
 __all__ = ["report_page", "write_report"]
 
@@ -41,9 +40,7 @@ def write_report(
     write_atomically(path, report_page(manifest, replayed, measured).encode())
 
 
-def report_page(
-    manifest: Manifest, replayed: Replay, measured: Mapping[str, Measured] | None = None
-) -> str:
+def report_page(manifest: Manifest, replayed: Replay, measured: Mapping[str, Measured] | None = None) -> str:
     """Return the page.
 
     Args:
@@ -74,11 +71,11 @@ def _variants(found: Sequence[Row]) -> str:
         "Variants",
         page.table(COLUMNS, [row.texts() for row in found]),
         page.paragraph(
-            f"Milliseconds a call: a clip, or one frame of a stream. Measured on: {machines(found)}. Speed-up: "
-            "against the fp32 clip variant of the same runtime. Difference: against the trained network in "
-            "PyTorch, largest of the outputs where the variant is exact; else the mean of the probabilities "
-            "and the correlation r of the heatmaps. Accuracy with its 95 % interval. Drop: accuracy of the "
-            "trained network less the variant's.",
+            f"Milliseconds a call: a clip, or one frame of a stream. Measured on: {machines(found)}. "
+            "Speed-up: against the fp32 clip variant of the same runtime. Difference: against the trained "
+            "network in PyTorch, largest of the outputs where the variant is exact; else the mean of the "
+            "probabilities and the correlation r of the heatmaps. Accuracy with its 95 % interval. Drop: "
+            "accuracy of the trained network less the variant's.",
             note=True,
         ),
     )
@@ -119,26 +116,44 @@ def _charts(found: Sequence[Row]) -> str:
 
 def _differences(manifest: Manifest, found: Sequence[Row], replayed: Replay) -> str:
     scale = Scale.of(manifest)
-    expected = scale.probabilities(replayed.reference.logits)
-    scores = {
-        name: np.abs(scale.probabilities(outputs.logits) - expected)
-        for name, outputs in replayed.outputs.items()
-    }
-    parts = [page.paragraph(f"Not run on this machine: {name}. {why}") for name, why in replayed.absent.items()]
+    scores, maps = {}, {}
+    for variant in manifest.variants:
+        if variant.name in replayed.outputs:
+            outputs, expected = replayed.outputs[variant.name], replayed.expected(variant)
+            scores[variant.name] = np.abs(
+                scale.probabilities(outputs.logits) - scale.probabilities(expected.logits)
+            )
+            maps[variant.name] = relative(outputs.heatmap, expected.heatmap)
+    parts = [
+        page.paragraph(f"Not run on this machine: {name}. {why}") for name, why in replayed.absent.items()
+    ]
     if scores:
         told = "; ".join(f"{name} {float(values.max()):.1e}" for name, values in scores.items())
-        alt = f"Histograms of the differences of the probabilities. Largest on the golden samples: {told}."
-        parts.append(page.chart(draw_differences(found, scores), alt))
+        alt = f"Histograms of the differences. Largest of the probabilities on the golden samples: {told}."
+        panels = [
+            Panel("|difference| of probabilities", scores, _proved_scores),
+            Panel("|difference| of heatmap cells, relative", maps, _proved_maps),
+        ]
+        parts.append(page.chart(draw_differences(found, panels), alt))
     return page.section(
         "Difference to the trained network",
         *parts,
         page.paragraph(
-            f"Histograms: the probabilities of all {len(manifest.labels)} labels on the "
-            f"{len(replayed.frames)} golden samples, run on this machine. Marks: mean and largest difference "
-            "over all samples of the proof. Smaller than 1e-9 is drawn as 1e-9.",
+            f"Histograms: the probabilities of all labels ({len(manifest.labels)}), and all cells of the "
+            f"heatmaps relative to max(1, |reference|), on the {len(replayed.frames)} golden samples, run on "
+            "this machine. Marks: mean and largest difference over all samples of the proof. What is smaller "
+            "than 1e-9 is drawn there.",
             note=True,
         ),
     )
+
+
+def _proved_scores(variant: Variant) -> tuple[float | None, float | None]:
+    return variant.proof.parity.score_mean_abs, variant.proof.parity.score_max_abs
+
+
+def _proved_maps(variant: Variant) -> tuple[float, float]:
+    return variant.proof.parity.heatmap_mean_abs, variant.proof.parity.heatmap_max_abs
 
 
 def _heatmaps(manifest: Manifest, replayed: Replay) -> str:
@@ -173,9 +188,13 @@ def _tiles(
     def tile(who: str, outputs: Outputs, more: str = "") -> tuple[bytes, str, str]:
         drawn = overlay(frame, class_map(outputs.heatmap[0], label), region)
         told = f"{name} {float(scale.probabilities(outputs.logits)[0, label]):.3f}{more}"
-        return _jpeg(drawn), f"{who}\n{told}", f"Heatmap of {who} over golden sample {number + 1}: {told}"
+        return (
+            encode_jpeg(drawn),
+            f"{who}\n{told}",
+            f"Heatmap of {who} over golden sample {number + 1}: {told}",
+        )
 
-    found = [(_jpeg(frame), "frame\nas the network sees it", f"Frame of golden sample {number + 1}")]
+    found = [(encode_jpeg(frame), "frame\nas the network sees it", f"Frame of golden sample {number + 1}")]
     found.append(tile("PyTorch", reference))
     for variant in variants:
         outputs = _one(replayed.outputs[variant.name], number)
@@ -185,27 +204,23 @@ def _tiles(
 
 
 def _state(manifest: Manifest) -> str:
-    streams = [one for one in manifest.variants if one.mode == "stream"]
-    if not streams:
+    """Say what a stream carries; variants that carry the same are told of together."""
+    named: dict[tuple[StateTensor, ...], list[str]] = {}
+    for variant in manifest.variants:
+        if variant.mode == "stream":
+            named.setdefault(variant.state, []).append(variant.name)
+    if not named:
         return page.section("State of streams", page.paragraph("There is no stream variant."))
     parts = []
-    for variant in streams:
-        total = sum(_state_bytes(tensor.shape, tensor.dtype) for tensor in variant.state)
-        parts.append(f"<h3>{variant.name}: {total / 1e6:.2f} MB a camera</h3>\n")
-        parts.append(
-            page.table(
-                ("tensor", "shape", "dtype", "kB"),
-                [
-                    (
-                        tensor.name,
-                        " x ".join(map(str, tensor.shape)),
-                        tensor.dtype,
-                        f"{_state_bytes(tensor.shape, tensor.dtype) / 1e3:.1f}",
-                    )
-                    for tensor in variant.state
-                ],
-            )
-        )
+    for state, names in named.items():
+        total = sum(map(_state_bytes, state)) / 1e6
+        lines = [
+            f"{one.name:<40} {' x '.join(map(str, one.shape)):<24} {one.dtype:<8} "
+            f"{_state_bytes(one) / 1e3:10.1f} kB"
+            for one in state
+        ]
+        parts.append(page.paragraph(f"{', '.join(names)}: {total:.2f} MB a camera in {len(state)} tensors."))
+        parts.append(page.folded("the tensors", "\n".join(lines)))
     return page.section("State of streams", *parts)
 
 
@@ -248,9 +263,5 @@ def _picture(frame: NDArray[np.uint8], manifest: Manifest) -> Image:
     return resize(np.ascontiguousarray(bgr), round(factor * bgr.shape[0]), round(factor * bgr.shape[1]))
 
 
-def _jpeg(image: Image) -> bytes:
-    return encode_jpeg(image)
-
-
-def _state_bytes(shape: Sequence[int], dtype: str) -> int:
-    return int(np.prod(shape)) * _WORD_BYTES[dtype]
+def _state_bytes(tensor: StateTensor) -> int:
+    return int(np.prod(tensor.shape)) * _WORD_BYTES[tensor.dtype]

@@ -28,13 +28,13 @@ def report(
     The page needs no network: latency against accuracy, sizes, differences to the trained network, heatmaps
     dense against int8, state of streams, and where the model comes from.
     """
-    from vedette_converters.commands.benchmark import measure_here
+    from vedette_converters.commands.benchmark import benchmark_here
     from vedette_converters.replay import replay
     from vedette_converters.report import write_report
     from vedette_edge.bundle import open_bundle
 
     opened = open_bundle(bundle)
-    measured = measure_here(opened) if benchmark else None
+    measured = benchmark_here(opened).measured if benchmark else None
     print_bundle(str(bundle), opened.manifest, measured)
     with progress("golden samples") as on_progress:
         replayed = replay(opened, on_progress)
