@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -13,18 +14,20 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from vedette_converters.figures import Row, megabytes
+from vedette_converters.pareto import Budget, Candidate
 from vedette_edge.manifest import Precision, Runtime, Variant
 from vedette_edge.types import FloatArray
 from vedette_train.explain.drawing import png_of
 
-__all__ = ["Chart", "Panel", "draw_differences", "draw_latency", "draw_sizes", "label_above"]
+__all__ = ["Chart", "Panel", "draw_differences", "draw_front", "draw_latency", "draw_sizes"]
 
 # Readable on white and on near black, and told apart by those who do not see red and green.
-COLOURS: dict[Runtime, str] = {"onnx": "#3b82c4", "openvino": "#d97706", "tflite": "#0f9d76"}
-MARKERS: dict[Precision, str] = {"fp32": "o", "fp16": "^", "int8": "s"}
+_COLOURS: dict[Runtime, str] = {"onnx": "#3b82c4", "openvino": "#d97706", "tflite": "#0f9d76"}
+_MARKERS: dict[Precision, str] = {"fp32": "o", "fp16": "^", "int8": "s"}
 
 _WIDTH = 9.6  # inches
 _MARKS = {"mean of the proof": "|", "largest of the proof": "x"}
+_ON_LIGHT, _ON_DARK = ("#1f2328", "#d0d7de"), ("#e6edf3", "#3d444d")  # ink and lines
 _FLOOR = 1e-9  # what is smaller is drawn there: a logarithm has no zero
 
 
@@ -70,17 +73,17 @@ def draw_latency(rows: Sequence[Row]) -> Chart:
                 milliseconds,
                 accuracy.value,
                 yerr=[[accuracy.value - accuracy.low], [accuracy.high - accuracy.value]],
-                fmt=MARKERS[variant.precision],
-                color=COLOURS[variant.runtime],
+                fmt=_MARKERS[variant.precision],
+                color=_COLOURS[variant.runtime],
                 markerfacecolor="none" if variant.mode == "stream" else None,
                 markersize=8,
                 elinewidth=1.2,
                 capsize=3,
             )
-        plain_log(axes)
+        _plain_log(axes)
         axes.set(xlabel="milliseconds a call (p50): a clip, or one frame of a stream", ylabel="accuracy")
         axes.margins(x=0.1)
-        label_above(axes, [(milliseconds, one.value, variant.name) for variant, milliseconds, one in points])
+        _label_above(axes, [(milliseconds, one.value, variant.name) for variant, milliseconds, one in points])
 
     return _drawn(draw, height=5.4)
 
@@ -91,7 +94,7 @@ def draw_sizes(rows: Sequence[Row]) -> Chart:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         sizes = [megabytes(row.variant) for row in rows]
-        colours = [COLOURS[row.variant.runtime] for row in rows]
+        colours = [_COLOURS[row.variant.runtime] for row in rows]
         bars = axes.barh([row.variant.name for row in rows], sizes, color=colours, height=0.66)
         axes.bar_label(bars, [f" {size:.2f} MB" for size in sizes])
         axes.invert_yaxis()
@@ -118,7 +121,7 @@ def draw_differences(rows: Sequence[Row], panels: Sequence[Panel]) -> Chart:
             np.atleast_1d(figure.subplots(1, len(panels), sharey=True)), panels, strict=True
         ):
             for place, row in enumerate(shown):
-                _histogram(axes, place, panel.values[row.variant.name], edges, COLOURS[row.variant.runtime])
+                _histogram(axes, place, panel.values[row.variant.name], edges, _COLOURS[row.variant.runtime])
                 for (name, marker), value in zip(_MARKS.items(), panel.proof(row.variant), strict=True):
                     if value is not None:
                         label = name if place == 0 else None
@@ -134,7 +137,51 @@ def draw_differences(rows: Sequence[Row], panels: Sequence[Panel]) -> Chart:
     return _drawn(draw, height=1.2 + 0.4 * len(shown))
 
 
-def plain_log(axes: Axes) -> None:
+def draw_front(
+    candidates: Sequence[Candidate],
+    front: Sequence[Candidate],
+    recommended: Candidate | None,
+    budget: Budget,
+    reference: float,
+) -> bytes:
+    """Draw latency against accuracy of all candidates, their area the size in MB, and return a PNG.
+
+    Args:
+        candidates: at least one.
+        front: those that no other one dominates; they are named.
+        recommended: one of them, or None.
+        budget: drawn as dotted lines.
+        reference: accuracy of the dense network.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        dots = axes.scatter(
+            [one.latency_ms for one in candidates],
+            [one.accuracy for one in candidates],
+            s=[40 * one.size_mb for one in candidates],
+            c=["#3b82c4" if one in front else "#b6bec7" for one in candidates],
+            alpha=0.75,
+        )
+        axes.legend(
+            *dots.legend_elements("sizes", num=3, func=lambda area: np.divide(area, 40), fmt="{x:.1f} MB")
+        )
+        if recommended:
+            axes.plot(recommended.latency_ms, recommended.accuracy, "*", color="#d97706", markersize=16)
+        axes.axvline(budget.latency_ms, color="0.4", linestyle=":")
+        axes.axhline(reference - budget.max_drop, color="0.4", linestyle=":")
+        _plain_log(axes)
+        axes.set(xlabel="milliseconds a call (p50): a clip, or one frame of a stream", ylabel="accuracy")
+        axes.margins(x=0.1, y=0.15)
+        _label_above(
+            axes,
+            [(one.latency_ms, one.accuracy, f"{one.variant}, {one.ratio:.0%} removed") for one in front],
+        )
+
+    return _png(draw, 6.4, *_ON_LIGHT, background="white")
+
+
+def _plain_log(axes: Axes) -> None:
     """Make the horizontal axis logarithmic, with plain numbers at 1, 2 and 5."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -142,7 +189,7 @@ def plain_log(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def label_above(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
+def _label_above(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     """Write the names of points above the axes, side by side, each with a line to its point.
 
     Beside the points they would hide each other, because variants of one network are equally often right.
@@ -154,7 +201,7 @@ def label_above(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     ordered = sorted(points, key=lambda point: (point[0], -point[1]))
     low, high = axes.get_xlim()
     shares = np.log([point[0] / low for point in ordered]) / np.log(high / low)
-    for (x, y, name), place in zip(ordered, spread(shares, gap=0.032), strict=True):
+    for (x, y, name), place in zip(ordered, _spread(shares, gap=0.032), strict=True):
         axes.annotate(
             name,
             xy=(x, y),
@@ -175,7 +222,7 @@ def label_above(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
         )
 
 
-def spread(places: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+def _spread(places: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
     """Move sorted places apart until neighbours are at least `gap` from each other, as little as it takes.
 
     Isotonic regression [Barlow et al. 1972]: places that are too close become a block, evenly spaced around
@@ -193,8 +240,9 @@ def spread(places: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
             before, length = blocks.pop()
             total, count = total + before, count + length
         blocks.append((total, count))
-    levels = np.concatenate([np.full(count, total / count) for total, count in blocks] or [wanted])
-    return levels + gap * np.arange(len(places))
+    levels = [total / count for total, count in blocks for _ in range(count)]
+    apart: NDArray[np.float64] = np.asarray(levels) + gap * np.arange(len(places))
+    return apart
 
 
 def _histogram(axes: Axes, place: int, values: FloatArray, edges: NDArray[np.float64], colour: str) -> None:
@@ -210,26 +258,30 @@ def _ink() -> str:
 
 
 def _drawn(draw: Callable[[Figure], None], height: float) -> Chart:
-    pictures = []
-    for ink, line in (("#1f2328", "#d0d7de"), ("#e6edf3", "#3d444d")):
-        style = {
-            "font.size": 10,
-            "text.color": ink,
-            "axes.labelcolor": ink,
-            "axes.edgecolor": line,
-            "axes.grid": True,
-            "axes.axisbelow": True,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "grid.color": line,
-            "grid.linewidth": 0.6,
-            "xtick.color": ink,
-            "ytick.color": ink,
-            "legend.frameon": False,
-            "savefig.transparent": True,
-        }
-        with matplotlib.rc_context(style):
-            figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-            draw(figure)
-            pictures.append(png_of(figure, dpi=170))
-    return Chart(*pictures)
+    return Chart(*(_png(draw, height, ink, line) for ink, line in (_ON_LIGHT, _ON_DARK)))
+
+
+def _png(
+    draw: Callable[[Figure], None], height: float, ink: str, line: str, background: str = "none"
+) -> bytes:
+    style: Any = {
+        "font.size": 10,
+        "text.color": ink,
+        "axes.labelcolor": ink,
+        "axes.edgecolor": line,
+        "axes.facecolor": "none",
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.color": line,
+        "grid.linewidth": 0.6,
+        "xtick.color": ink,
+        "ytick.color": ink,
+        "legend.frameon": False,
+        "savefig.facecolor": background,
+    }
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        draw(figure)
+        return png_of(figure, dpi=170)

@@ -12,8 +12,7 @@ __all__ = ["COLUMNS", "Row", "machines", "megabytes", "rows"]
 COLUMNS = (
     "variant",
     "MB",
-    "p50 ms",
-    "p95 ms",
+    "ms, p50 and p95",
     "speed-up",
     "difference",
     "same label",
@@ -48,8 +47,7 @@ class Row:
         return (
             self.variant.name,
             f"{megabytes(self.variant):.2f}",
-            f"{measured.p50_ms:.2f}" if measured else "",
-            f"{measured.p95_ms:.2f}" if measured else "",
+            f"{measured.p50_ms:.2f}\n{measured.p95_ms:.2f}" if measured else "",
             f"{self.speedup:.1f}x" if self.speedup else "",
             _difference(parity),
             f"{parity.label_agreement:.1%}\nof {parity.samples}",

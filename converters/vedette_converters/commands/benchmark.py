@@ -9,11 +9,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from vedette_edge.benchmark import Benchmark, keep, kept, run_benchmark, stores
+from vedette_converters.benchmark import benchmark_here
+from vedette_edge.benchmark import Benchmark
 from vedette_edge.bundle import Bundle, open_bundle
-from vedette_train.console import console, log, make_progress
+from vedette_train.console import console, log
 
-__all__ = ["app", "benchmark_here"]
+__all__ = ["app"]
 
 app = typer.Typer()
 
@@ -35,28 +36,6 @@ def benchmark(
     _print(bundle, opened, found)
     for name, reason in found.refused.items():
         log(f"not measured: {name}: {reason}", style="yellow")
-
-
-def benchmark_here(bundle: Bundle, *, threads: int = 0, again: bool = False) -> Benchmark:
-    """Return what the variants of a bundle cost on this machine, and keep it; show how far it is.
-
-    Args:
-        bundle: opened.
-        threads: of one call; 0 leaves the choice to the runtime.
-        again: measure, even where an answer was kept.
-    """
-    known = None if again else kept(stores(), bundle, threads)
-    if known:
-        return known
-    with make_progress() as display:
-        task = display.add_task("benchmark", total=None)
-
-        def tell(name: str, number: int, total: int) -> None:
-            display.update(task, description=f"benchmark {escape(name)}", completed=number - 1, total=total)
-
-        found = run_benchmark(bundle, threads=threads, on_progress=tell)
-    keep(found, stores()[0])
-    return found
 
 
 def _print(directory: Path, bundle: Bundle, found: Benchmark) -> None:

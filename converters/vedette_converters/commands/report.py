@@ -28,7 +28,7 @@ def report(
     The page needs no network: latency against accuracy, sizes, differences to the trained network, heatmaps
     dense against int8, state of streams, and where the model comes from.
     """
-    from vedette_converters.commands.benchmark import benchmark_here
+    from vedette_converters.benchmark import benchmark_here
     from vedette_converters.replay import replay
     from vedette_converters.report import write_report
     from vedette_edge.bundle import open_bundle
