@@ -121,9 +121,9 @@ def openvino_files(model: bytes, state: str | None = None) -> list[bytes]:
 
 
 def tflite_models() -> dict[str, bytes]:
-    """Return the models of both modes, as `tflite_writer` writes them in a process of its own.
+    """Return the models of both modes, and the stream in int8, as `tflite_writer` writes them.
 
-    LiteRT's converter brings JAX, which warns of each later fork of the process that it is in.
+    In a process of its own: LiteRT's converter brings JAX, which warns of each later fork.
     """
     with tempfile.TemporaryDirectory() as directory:
         script = Path(__file__).with_name("tflite_writer.py")

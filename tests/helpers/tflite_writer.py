@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 
 import litert_torch
+import numpy as np
 import torch
+from ai_edge_quantizer import quantizer, recipe
 
 
 def main(directory: str, side: int, fading: float) -> None:
@@ -24,6 +26,19 @@ def main(directory: str, side: int, fading: float) -> None:
     }
     for mode, (module, example) in examples.items():
         litert_torch.convert(module.eval(), (), example).export(f"{directory}/{mode}.tflite")
+    quantise(f"{directory}/stream.tflite", f"{directory}/int8.tflite", examples["stream"][1])
+
+
+def quantise(source: str, target: str, example: dict[str, torch.Tensor]) -> None:
+    """Write a model whose inputs, outputs and state are int8, for light in 0..1."""
+    ramp = np.linspace(0, 1, example["past"].numel(), dtype=np.float32).reshape(example["past"].shape)
+    feed = {
+        "frame": np.broadcast_to(ramp, example["frame"].shape).copy(),
+        "past": 2 * ramp,
+    }
+    tool = quantizer.Quantizer(source)
+    tool.load_quantization_recipe(recipe.static_wi8_ai8())
+    tool.quantize(tool.calibrate({"serving_default": [feed]})).export_model(target)
 
 
 def told(light):

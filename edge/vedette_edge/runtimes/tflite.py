@@ -6,7 +6,6 @@ and to float by their scale and zero point, so a caller sees float32 at all time
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette_edge.errors import MissingExtraError, RuntimeBackendError
+from vedette_edge.machine import cores
 from vedette_edge.manifest import StateTensor, Variant
 from vedette_edge.runtimes.base import CLIP_INPUT, FRAME_INPUT, OUTPUTS, next_name
 from vedette_edge.runtimes.shared import check_state, clip_by_clip, frame_by_frame, one_line
@@ -94,7 +94,7 @@ class _Model:
 
     def __init__(self, data: bytes, threads: int, inputs: Iterable[str], outputs: Iterable[str]) -> None:
         # Left alone it takes one thread, however many cores there are.
-        threads = threads or len(os.sched_getaffinity(0))
+        threads = threads or cores()
         try:
             self._interpreter = Interpreter(model_content=data, num_threads=threads)
             self._interpreter.allocate_tensors()

@@ -15,4 +15,5 @@ def models():
         ("openvino", "stream"): openvino_files(onnx_stream(), "past"),
         ("tflite", "clip"): [tflite["clip"]],
         ("tflite", "stream"): [tflite["stream"]],
+        ("tflite", "int8"): [tflite["int8"]],
     }

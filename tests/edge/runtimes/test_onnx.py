@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import onnx
 import pytest
@@ -11,7 +9,7 @@ from onnx import TensorProto
 from runtime_helpers import SIDE, STATE, onnx_clip, onnx_stream, variant
 
 from vedette_edge.bundle import open_bundle
-from vedette_edge.errors import DigestError, MissingExtraError, RuntimeBackendError
+from vedette_edge.errors import DigestError, RuntimeBackendError
 from vedette_edge.manifest import StateTensor
 from vedette_edge.runtimes import load, open_session, open_streaming
 from vedette_edge.runtimes.onnx import OnnxSession
@@ -65,7 +63,9 @@ def test_weights_in_further_files_are_refused_also_where_those_files_are(mode, t
     onnx.save_model(model, path, save_as_external_data=True, location="weights", size_threshold=0)
     monkeypatch.chdir(tmp_path)
     assert (tmp_path / "weights").exists()
-    with pytest.raises(RuntimeBackendError, match=r"further files \(external data\).*save it with all weights"):
+    with pytest.raises(
+        RuntimeBackendError, match=r"further files \(external data\).*save it with all weights"
+    ):
         load([path.read_bytes()], variant("onnx", mode))
 
 
