@@ -41,15 +41,22 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The variants to write, the cross product of three lists."""
+    """The variants to write, the cross product of three lists.
+
+    Attributes:
+        runtimes: what the models are written for.
+        precisions: in which they compute.
+        modes: clip or stream; None: both where the network is causal, else clip.
+    """
 
     runtimes: Sequence[Runtime] = ("onnx",)
     precisions: Sequence[Precision] = ("fp32",)
-    modes: Sequence[TemporalMode] = ("clip",)
+    modes: Sequence[TemporalMode] | None = None
 
-    def wishes(self) -> Iterator[Wish]:
+    def wishes(self, *, causal: bool) -> Iterator[Wish]:
         """Yield every variant; those of a mode and runtime one after the other."""
-        for mode in self.modes:
+        possible: Sequence[TemporalMode] = ("clip", "stream") if causal else ("clip",)
+        for mode in possible if self.modes is None else self.modes:
             for runtime in self.runtimes:
                 for precision in self.precisions:
                     yield Wish(runtime, precision, mode)

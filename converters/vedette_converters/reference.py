@@ -34,8 +34,8 @@ def stream_outputs(network: HeatmapModel, stream: FloatArray, frames: int) -> Ou
         frames: T, the frames that a score speaks of.
 
     Returns:
-        A row a frame: the logits (n, K) of the clip of the last T frames that ends with it, in which each frame
-        sees its whole past, and the map (n, K, 1, H', W') of the frame itself.
+        A row a frame: the logits (n, K) of the clip of the last T frames that ends with it, in which each
+        frame sees its whole past, and the map (n, K, 1, H', W') of the frame itself.
 
     Raises:
         BundleError: when the network is not causal.

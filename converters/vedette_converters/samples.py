@@ -90,7 +90,9 @@ def read_samples(
             np.save(path, item.tensor)
             clips.append(Seen(item.truth, path, clip_outputs(network, item.tensor), slice(None)))
             if item.stream is not None:
-                streams.append(_stream(item, item.stream, network, spec, hop, path.with_name(f"{number}.npy")))
+                streams.append(
+                    _stream(item, item.stream, network, spec, hop, path.with_name(f"{number}.npy"))
+                )
             if len(golden) < _GOLDEN and item.truth not in golden:
                 golden[item.truth] = _alone(item, spec)
             if on_progress:

@@ -6,21 +6,23 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from vedette_train.slim.rerun import refuse_other_pictures, slim_anomaly_recipe, slim_recipe
+from vedette_train.slim.settings import SlimSettings
+
 from vedette_converters.benchmark import benchmark_here
 from vedette_converters.convert import convert
 from vedette_converters.optimise import Steps
+from vedette_converters.plan import BOUNDS, Plan
 from vedette_converters.trials import Search
 from vedette_edge.bundle import open_bundle
 from vedette_edge.errors import DataError
 from vedette_edge.manifest import Measured
 from vedette_train.anomaly.run import is_anomaly_run, open_anomaly_run
 from vedette_train.anomaly.training import fit_anomaly
-from vedette_train.console import progress
+from vedette_train.console import steps
 from vedette_train.evaluate import dataset_root
 from vedette_train.fit import fit
 from vedette_train.runs import METRICS_FILE, MODEL_FILE, open_run
-from vedette_train.slim.rerun import refuse_other_pictures, slim_anomaly_recipe, slim_recipe
-from vedette_train.slim.settings import SlimSettings
 
 __all__ = ["real_steps", "weights_digest"]
 
@@ -50,6 +52,8 @@ def real_steps(run: Path, search: Search, data: Path | None) -> Steps:
         search: what is searched.
         data: the run's dataset, where it moved.
     """
+    plan = Plan(search.runtimes, search.precisions, search.modes)
+    bounds = BOUNDS.model_copy(update={"max_drop": search.max_drop})
 
     def prune(ratio: float, out: Path) -> None:
         if (out / METRICS_FILE).is_file():  # written last
@@ -69,8 +73,8 @@ def real_steps(run: Path, search: Search, data: Path | None) -> Steps:
             fit(recipe, dataset_root(classifier, data), out, resume=resume)
 
     def to_bundle(source: Path, out: Path) -> None:
-        with progress("export and prove") as on_progress:
-            convert(source, out, data=data, on_progress=on_progress)
+        with steps("open the run") as on_step:
+            convert(source, out, plan=plan, bounds=bounds, data=data, on_step=on_step)
 
     def benchmark(bundle: Path) -> Mapping[str, Measured]:
         return benchmark_here(open_bundle(bundle), threads=search.threads).measured

@@ -37,7 +37,7 @@ class Search(_Record):
     ratios: tuple[Share, ...] = Field(min_length=1, description="Shares of channels to remove; 0 is first.")
     runtimes: tuple[Runtime, ...] = Field(min_length=1)
     precisions: tuple[Precision, ...] = Field(min_length=1)
-    modes: tuple[TemporalMode, ...] = Field(min_length=1)
+    modes: tuple[TemporalMode, ...] | None = Field(description="None: stream where the network is causal.")
     epochs: int = Field(ge=0, description="Of training after channels were removed.")
     threads: int = Field(ge=0, description="Of one call; 0: the runtime's choice.")
     max_drop: Share = Field(description="Bound on the accuracy that a variant loses against its network.")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Machine", "cores", "peak_resident_bytes", "this_machine"]
+__all__ = ["Machine", "cores", "cpu_name", "peak_resident_bytes", "this_machine"]
 
 _DISTRIBUTIONS = ("vedette", "onnxruntime", "openvino", "ai-edge-litert", "tflite-runtime")
 _KIB = 1024
@@ -39,7 +39,7 @@ class Machine(BaseModel):
 
 def this_machine(threads: int = 0) -> Machine:
     """Return what this machine is, for calls with so many threads; 0 leaves the choice to the runtime."""
-    return Machine(cpu=_cpu(), cores=cores(), threads=threads, versions=_versions())
+    return Machine(cpu=cpu_name(), cores=cores(), threads=threads, versions=_versions())
 
 
 def cores() -> int:
@@ -59,7 +59,8 @@ def peak_resident_bytes(status: Path = Path("/proc/self/status")) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB
 
 
-def _cpu(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's model, the board's, or the architecture."""
     # On ARM the processor has no name there, but the board has.
     return _field(cpuinfo, "model name") or _field(cpuinfo, "Model") or platform.machine()
 

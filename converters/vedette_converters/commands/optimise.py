@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from vedette_converters.commands.options import (
+    AUTO,
+    INSTALLED,
+    ModesOption,
+    PrecisionsOption,
+    RuntimesOption,
+    read_plan,
+)
 from vedette_edge.errors import UsageError
 from vedette_train.console import console, log
 
@@ -31,9 +40,9 @@ def optimise(
     latency_ms: Annotated[float, typer.Option(min=0.001, help="Milliseconds a call may take (p50).")],
     size_mb: Annotated[float, typer.Option(min=0.001, help="MB that its files may have.")],
     ratios: Annotated[str, typer.Option(help="Shares of the channels to remove.")] = "0,0.3,0.5,0.7",
-    runtimes: Annotated[str, typer.Option(help="Runtimes to try.")] = "onnx,openvino,tflite",
-    precisions: Annotated[str, typer.Option(help="Precisions to try.")] = "fp32,int8",
-    modes: Annotated[str, typer.Option(help="Temporal modes to try.")] = "clip,stream",
+    runtimes: RuntimesOption = INSTALLED,
+    precisions: PrecisionsOption = "fp32,int8",
+    modes: ModesOption = AUTO,
     epochs: Annotated[int, typer.Option(min=0, help="Of training after channels were removed.")] = 5,
     threads: Annotated[int, typer.Option(min=0, help="Of one call; 0: the runtime chooses.")] = 0,
     data: Annotated[Path | None, typer.Option(help="The run's dataset, where it moved.")] = None,
@@ -56,9 +65,7 @@ def optimise(
             "run": str(run.resolve()),
             "weights": weights_digest(run),
             "ratios": sorted({0.0, *_numbers(ratios)}),
-            "runtimes": _words(runtimes),
-            "precisions": _words(precisions),
-            "modes": _words(modes),
+            **asdict(read_plan(runtimes, precisions, modes)),
             "epochs": epochs,
             "threads": threads,
             "max_drop": max_drop,
@@ -74,13 +81,9 @@ def optimise(
         raise typer.Exit(1)
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
 def _numbers(text: str) -> list[float]:
     try:
-        return [float(word) for word in _words(text)]
+        return [float(word) for word in text.split(",")]
     except ValueError as error:
         raise UsageError(f"--ratios {text}: expected shares such as 0,0.3,0.5 ({error})") from error
 

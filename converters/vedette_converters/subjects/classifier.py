@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -23,9 +22,9 @@ from vedette_edge.video import read_frames
 from vedette_train.data.split import PARTS
 from vedette_train.evaluate import dataset_root, video_clips
 from vedette_train.models import HeatmapModel
-from vedette_train.runs import METRICS_FILE, Run, Sample, library_versions, open_run
+from vedette_train.runs import Run, Sample, library_versions, open_run, read_metrics
 
-__all__ = ["ClassifierSubject", "read_metrics", "spread"]
+__all__ = ["ClassifierSubject", "spread"]
 
 
 @dataclass(frozen=True)
@@ -111,22 +110,6 @@ class ClassifierSubject:
         stream = FrameStream(spec)
         tensors = [stream.push(frame)[0] for frame in read_frames(path, spec.fps)]
         return np.concatenate([tensor for tensor in tensors if tensor is not None], axis=2)
-
-
-def read_metrics(directory: Path) -> dict[str, Any]:
-    """Return what a run's evaluation found.
-
-    Raises:
-        DataError: when it was not evaluated.
-    """
-    path = directory / METRICS_FILE
-    try:
-        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: cannot be read ({error}); run  vedette-train evaluate {directory}  first"
-        ) from error
-    return metrics
 
 
 def spread(samples: Iterable[Sample], count: int) -> list[Sample]:

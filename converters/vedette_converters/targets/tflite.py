@@ -42,6 +42,9 @@ _Algorithm = algorithm_manager.AlgorithmName
 _Order: TypeAlias = tuple[int, int, int, int]
 _LAST: _Order = (0, 2, 3, 1)  # of channels first, to have channels last
 _FIRST: _Order = (0, 3, 1, 2)  # and back
+_PICTURE = 4  # axes
+_WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
+_MOVES = {"PAD", "SLICE", "STRIDED_SLICE", "RESHAPE", "TRANSPOSE", "CONCATENATION", "SPLIT"}
 
 def build(graph: Graph, precision: Precision, feeds: Sequence[Feed], keep_float: Collection[str]) -> Model:
     """Write a graph for LiteRT; see `Target.build`.
@@ -226,13 +229,12 @@ def _quantised(floating: _Floating, feeds: Sequence[Feed], keep_float: Collectio
     recipe.add_static_config(".*", _ALL, activation_num_bits=8, weight_num_bits=8)
     for operator in (_INPUT, _OUTPUT):
         recipe.add_quantization_config(".*", operator, algorithm_key=_Algorithm.NO_QUANTIZE)
-    for layer in sorted(keep_float):
-        given = [name for name, layers in floating.givers.items() if layer in layers]
-        for scope in (f"(^|;){re.escape(layer)};", *(f"^{_SIGNATURE}_{name}_output" for name in given)):
-            recipe.add_quantization_config(scope, _ALL, algorithm_key=_Algorithm.NO_QUANTIZE)
+    operations = list(_operations(floating.model))
+    for scope in (*_scopes(floating, keep_float), *_arithmetic(operations)):
+        recipe.add_quantization_config(scope, _ALL, algorithm_key=_Algorithm.NO_QUANTIZE)
     work = quantizer.Quantizer(bytearray(floating.model), recipe.get_quantization_recipe())
     ranges = work.calibrate({_SIGNATURE: [dict(feed) for feed in feeds]}, num_threads=torch.get_num_threads())
-    return _written(work, _shared_ranges(ranges, floating.model))
+    return _written(work, _shared_ranges(ranges, operations))
 
 
 def _written(work: quantizer.Quantizer, ranges: dict[str, Any] | None) -> bytes:
@@ -240,10 +242,69 @@ def _written(work: quantizer.Quantizer, ranges: dict[str, Any] | None) -> bytes:
     return bytes(result.quantized_model)
 
 
-def _shared_ranges(ranges: dict[str, Any], model: bytes) -> dict[str, Any]:
-    """Widen the ranges of tensors that are one tensor of the 3D network, frame by frame, to their common one."""
+def _scopes(floating: _Floating, layers: Collection[str]) -> Iterator[str]:
+    """Yield patterns of the names of the layers' operators; the quantiser puts a semicolon behind each name."""
+    for layer in sorted(layers):
+        yield f"(^|;){re.escape(layer)};"
+        yield from (f"^{_SIGNATURE}_{name}_output;$" for name, own in floating.givers.items() if layer in own)
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """An operator of a .tflite file.
+
+    Attributes:
+        kind: "CONV_2D".
+        activation: what it does with its sum, as a number.
+        takes: names of the tensors that it takes, constants too.
+        gives: name of the tensor that it gives.
+        axes: of that tensor.
+    """
+
+    kind: str
+    activation: int
+    takes: tuple[str, ...]
+    gives: str
+    axes: int
+
+    @property
+    def layers(self) -> frozenset[str]:
+        """Layers that its weights belong to: its name, but for the counter at the end."""
+        return frozenset(filter(None, self.gives.split(";")[:-1]))
+
+
+def _operations(model: bytes) -> Iterator[_Operation]:
+    """Yield the operators of a .tflite file in their order, once for each tensor that they give."""
+    content = flatbuffers.read_model(memoryview(bytearray(model)))
+    (graph,) = content.subgraphs
+    names = [tensor.name.decode() for tensor in graph.tensors]
+    for operation in graph.operators:
+        code = content.operatorCodes[operation.opcodeIndex].builtinCode
+        kind = flatbuffers.TFL_OP_CODE_TO_NAME.get(code)
+        for index in operation.outputs:
+            yield _Operation(
+                kind=kind.value if kind else "other",
+                activation=getattr(operation.builtinOptions, "fusedActivationFunction", 0),
+                takes=tuple(names[taken] for taken in operation.inputs if taken >= 0),
+                gives=names[index],
+                axes=len(graph.tensors[index].shape),
+            )
+
+
+def _arithmetic(operations: Sequence[_Operation]) -> Iterator[str]:
+    """Yield patterns of the names of operators on a few numbers, as in a stream's head.
+
+    They cost nothing in float, and a mean of scores is not to be rounded to 1 of 256 steps on its way.
+    """
+    for operation in operations:
+        if operation.axes < _PICTURE and operation.kind not in _WEIGHTED:
+            yield f"^{re.escape(operation.gives)};$"
+
+
+def _shared_ranges(ranges: dict[str, Any], operations: Sequence[_Operation]) -> dict[str, Any]:
+    """Widen the ranges of tensors that are frames of one tensor of the 3D network to their common one."""
     groups: dict[Any, list[str]] = defaultdict(list)
-    for name, role in _roles(flatbuffers.read_model(model)):
+    for name, role in _roles(operations).items():
         if ranges.get(name):
             groups[role].append(name)
     shared = dict(ranges)
@@ -252,37 +313,26 @@ def _shared_ranges(ranges: dict[str, Any], model: bytes) -> dict[str, Any]:
         high = max(ranges[name]["max"].max() for name in names)
         for name in names:
             found = ranges[name]
-            shared[name] = {
-                **found,
-                "min": np.full_like(found["min"], low),
-                "max": np.full_like(found["max"], high),
-            }
+            bounds = {"min": np.full_like(found["min"], low), "max": np.full_like(found["max"], high)}
+            shared[name] = {**found, **bounds}
     return shared
 
 
-_MOVES = {"PAD", "SLICE", "STRIDED_SLICE", "RESHAPE", "TRANSPOSE", "CONCATENATION", "SPLIT"}
-
-
-def _roles(model: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each computed tensor's name with its role: frames of one tensor of the 3D network have the same.
+def _roles(operations: Sequence[_Operation]) -> dict[str, Any]:
+    """Return the role of each tensor that is computed or put in: frames of one 3D tensor have the same.
 
     What a layer gives has the role of the layer, its operator and its activation; what is only moved keeps its
     role; anything else has the role of its operator on the roles of what it takes.
     """
-    (graph,) = model.subgraphs
-    roles: dict[int, Any] = {index: ("input", index) for index in graph.inputs}
-    yield from ((graph.tensors[index].name.decode(), role) for index, role in roles.items())
-    for operation in graph.operators:
-        kind = flatbuffers.TFL_OP_CODE_TO_NAME.get(
-            model.operatorCodes[operation.opcodeIndex].builtinCode, "other"
-        )
-        activation = getattr(operation.builtinOptions, "fusedActivationFunction", 0)
-        taken = frozenset(roles[index] for index in operation.inputs if index in roles)
-        for index in operation.outputs:
-            name = graph.tensors[index].name.decode()
-            layers = frozenset(filter(None, name.split(";")[:-1]))
-            if kind in _MOVES and len(taken) == 1:
-                (roles[index],) = taken
-            else:
-                roles[index] = (kind, activation, layers or taken)
-            yield name, roles[index]
+    given = {operation.gives for operation in operations}
+    roles: dict[str, Any] = {}
+    for operation in operations:
+        for name in operation.takes:
+            if name not in given and name.startswith(_SIGNATURE):
+                roles[name] = name
+        taken = frozenset(roles[name] for name in operation.takes if name in roles)
+        if operation.kind in _MOVES and len(taken) == 1:
+            (roles[operation.gives],) = taken
+        else:
+            roles[operation.gives] = (operation.kind, operation.activation, operation.layers or taken)
+    return roles
