@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vedette_converters.commands import convert
+from vedette_converters.commands import benchmark, convert, optimise, report
 from vedette_edge import __version__
 
 __all__ = ["app"]
@@ -15,6 +15,12 @@ __all__ = ["app"]
 _EXAMPLES = """Examples:
 
 vedette-convert runs/demo --out bundles/demo
+
+vedette-convert report bundles/demo --out demo.html
+
+vedette-convert benchmark bundles/demo
+
+vedette-convert optimise runs/demo --out slim/demo --max-drop 0.01 --latency-ms 10 --size-mb 2
 """
 
 
@@ -42,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (convert,):
+for group in (convert, report, benchmark, optimise):
     app.registered_commands += group.app.registered_commands
 
 

@@ -19,7 +19,7 @@ from vedette_edge.probabilities import Scale
 from vedette_edge.runtimes.base import Session, StreamingSession
 from vedette_edge.types import FloatArray, Outputs, joined
 
-__all__ = ["Difference", "check_golden", "compare", "golden_outputs"]
+__all__ = ["Difference", "check_golden", "compare", "golden_outputs", "relative"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ def compare(outputs: Outputs, reference: Outputs, scale: Scale = Scale()) -> Dif
             f"outputs {outputs.logits.shape}, {outputs.heatmap.shape} cannot be compared with "
             f"{reference.logits.shape}, {reference.heatmap.shape}"
         )
-    logits = _relative(outputs.logits, reference.logits)
-    heatmap = _relative(outputs.heatmap, reference.heatmap)
+    logits = relative(outputs.logits, reference.logits)
+    heatmap = relative(outputs.heatmap, reference.heatmap)
     scores = np.abs(scale.probabilities(outputs.logits) - scale.probabilities(reference.logits))
     shown = np.arange(len(reference.logits)), np.argmax(reference.logits, axis=1)
     return Difference(
@@ -144,7 +144,8 @@ def golden_outputs(
     return joined([session.run(tensor) for tensor in tensors])
 
 
-def _relative(found: FloatArray, reference: FloatArray) -> FloatArray:
+def relative(found: FloatArray, reference: FloatArray) -> FloatArray:
+    """Return |difference| relative to max(1, |reference|), in the shape of both."""
     scale = np.maximum(1.0, np.abs(reference))
     return np.asarray(np.abs(found - reference) / scale, dtype=np.float32)
 

@@ -162,7 +162,9 @@ def test_a_run_that_is_not_sound_is_refused_and_nothing_is_left(spoil, error, se
 
 
 def test_nothing_is_left_of_a_bundle_whose_variants_all_fail(own_run, tmp_path):
-    with pytest.raises(ProofError, match=r"no variant could be proved, .*: this network sees a frame's future"):
+    with pytest.raises(
+        ProofError, match=r"no variant could be proved, .*: this network sees a frame's future"
+    ):
         convert(own_run, tmp_path / "out" / "bundle", plan=Plan(modes=("stream",)))
     assert list((tmp_path / "out").iterdir()) == []
 

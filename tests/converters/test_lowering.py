@@ -120,7 +120,9 @@ def test_a_window_sees_the_frames_that_a_convolution_would(length, side, stride,
         return
     signal = torch.arange(1.0, length + 1)
     kernel = torch.arange(1.0, side + 1)
-    wanted = torch.nn.functional.conv1d(signal[None, None], kernel[None, None], stride=stride, padding=padding)
+    wanted = torch.nn.functional.conv1d(
+        signal[None, None], kernel[None, None], stride=stride, padding=padding
+    )
     found = [
         sum(kernel[tap] * signal[frame] for tap, frame in seen)
         for seen in windows(length, side, stride, padding)
@@ -130,7 +132,11 @@ def test_a_window_sees_the_frames_that_a_convolution_would(length, side, stride,
 
 NETWORKS = [
     *[
-        ("mobilenet_v2_3d", {"width_mult": 0.25, "mode": mode, "padding": padding, "time_pooling": pooling}, 3)
+        (
+            "mobilenet_v2_3d",
+            {"width_mult": 0.25, "mode": mode, "padding": padding, "time_pooling": pooling},
+            3,
+        )
         for mode, padding, pooling in (
             ("standard", "symmetric", "mean"),
             ("high_temporal", "end", "max"),

@@ -108,7 +108,12 @@ def test_a_variant_that_is_not_exact_must_keep_score_label_heatmap_and_accuracy(
     assert judged.drop == 1.0
     with pytest.raises(ProofError) as caught:
         prove(judged, "int8", BOUNDS, "test")
-    for phrase in ("labels agree on 0.000", "scores differ by 0.462", "heatmaps correlate by -1.000", "accuracy"):
+    for phrase in (
+        "labels agree on 0.000",
+        "scores differ by 0.462",
+        "heatmaps correlate by -1.000",
+        "accuracy",
+    ):
         assert phrase in str(caught.value)
 
 

@@ -7,16 +7,22 @@ from typing import Annotated
 
 import typer
 
+from vedette_converters.commands.options import (
+    AUTO,
+    INSTALLED,
+    ModesOption,
+    PrecisionsOption,
+    RuntimesOption,
+    read_plan,
+)
 from vedette_converters.commands.tables import print_bundle
-from vedette_converters.plan import BOUNDS, Plan, choices, installed_runtimes
-from vedette_edge.manifest import Bounds, Precision, Runtime, TemporalMode
+from vedette_converters.plan import BOUNDS
+from vedette_edge.manifest import Bounds
 from vedette_train.console import steps
 
 __all__ = ["app"]
 
 app = typer.Typer()
-
-_INSTALLED = "installed"
 
 
 @app.command(
@@ -25,13 +31,9 @@ _INSTALLED = "installed"
 def convert(
     run: Annotated[Path, typer.Argument(help="A finished run of vedette-train.")],
     out: Annotated[Path, typer.Option(help="The bundle; must not exist yet.")],
-    runtimes: Annotated[
-        str, typer.Option(help="Some of onnx, openvino, tflite, or 'installed'.")
-    ] = _INSTALLED,
-    precisions: Annotated[str, typer.Option(help="Some of fp32, fp16, int8.")] = "fp32,int8",
-    modes: Annotated[
-        str, typer.Option(help="clip, stream, or both; 'auto': stream where the network is causal.")
-    ] = "auto",
+    runtimes: RuntimesOption = INSTALLED,
+    precisions: PrecisionsOption = "fp32,int8",
+    modes: ModesOption = AUTO,
     max_drop: Annotated[
         float, typer.Option(min=0, max=1, help="Accuracy that fp16 and int8 may lose.")
     ] = BOUNDS.max_drop,
@@ -56,11 +58,7 @@ def convert(
     """
     from vedette_converters.convert import convert as run_convert
 
-    plan = Plan(
-        runtimes=installed_runtimes() if runtimes == _INSTALLED else choices(runtimes, "--runtimes", Runtime),
-        precisions=choices(precisions, "--precisions", Precision),
-        modes=None if modes == "auto" else choices(modes, "--modes", TemporalMode),
-    )
+    plan = read_plan(runtimes, precisions, modes)
     bounds = Bounds(
         max_drop=max_drop, min_label_agreement=min_agreement, max_score=max_score, min_heatmap=min_heatmap
     )
@@ -68,4 +66,4 @@ def convert(
         manifest = run_convert(
             run, out, plan=plan, bounds=bounds, data=data, release=release, on_step=on_step
         )
-    print_bundle(str(out), manifest, None)
+    print_bundle(str(out), manifest)
