@@ -145,6 +145,7 @@ def test_layers_that_are_kept_in_float_are_float_and_the_others_are_not(files, w
     assert error["kept"] < error["int8"]
 
 
+@pytest.mark.slow
 def test_another_conversion_gives_the_same_bytes_and_says_nothing(network, files, capfd, caplog):
     again = lowered_graph(network, SPEC)
     assert content(again, "fp32") == files["fp32"]
