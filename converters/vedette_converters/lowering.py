@@ -45,11 +45,18 @@ class Frames:
     items: tuple[Tensor | None, ...]
     # The clip, but for frames of zeros, where it is one tensor anyway.
     whole: Tensor | None = None
+    # All frames behind each other, (T N, C, H, W), where they are one tensor anyway.
+    batch: Tensor | None = None
 
     @classmethod
     def of(cls, value: Any) -> Frames:
         """Return a clip's frames."""
         return value if isinstance(value, Frames) else cls(tuple(value.unbind(_TIME)), value)
+
+    @classmethod
+    def of_batch(cls, batch: Tensor, length: int) -> Frames:
+        """Return the frames that lie behind each other in a batch."""
+        return cls(tuple(batch.chunk(length)), batch=batch)
 
     @property
     def all(self) -> list[Tensor]:
@@ -243,9 +250,8 @@ class Lowering(fx.Interpreter):
 
     def at_once(self, weight: Tensor, bias: Tensor | None, clip: Frames) -> Frames:
         """Return a 1x1x1 convolution of all frames at once, as a batch."""
-        frames = clip.all
-        batch = F.conv2d(torch.cat(frames), self.tap(weight, 0), bias)
-        return Frames(tuple(batch.chunk(len(frames))))
+        batch = torch.cat(clip.all) if clip.batch is None else clip.batch
+        return Frames.of_batch(F.conv2d(batch, self.tap(weight, 0), bias), len(clip.items))
 
     def pad(self, target: Any, x: Frames, sides: Sequence[int], *rest: Any, **kwargs: Any) -> Any:
         """Lower `pad`, by zeros."""
@@ -313,14 +319,26 @@ def _max_pool(
 
 def _elementwise(_: Lowering, target: Any, *args: Any, **kwargs: Any) -> Any:
     """Run an operator on each frame; a clip of one frame stands for any number of them."""
+    target = _out_of_place(target)
     clips = [Frames.of(arg) if isinstance(arg, Tensor) and arg.ndim == 5 else arg for arg in args]
     if any(isinstance(arg, Tensor) and arg.ndim > 0 for arg in clips):
         return target(*[_plain(arg) for arg in args], **kwargs)
-    length = max(len(arg.items) for arg in clips if isinstance(arg, Frames))
+    lengths = [len(arg.items) for arg in clips if isinstance(arg, Frames)]
+    length = max(lengths)
+    if min(lengths) == length and all(arg.batch is not None for arg in clips if isinstance(arg, Frames)):
+        batches = [arg.batch if isinstance(arg, Frames) else arg for arg in clips]
+        return Frames.of_batch(target(*batches, **kwargs), length)
     rows = [
         arg.all * (length // len(arg.items)) if isinstance(arg, Frames) else [arg] * length for arg in clips
     ]
     return Frames(tuple(target(*row, **kwargs) for row in zip(*rows, strict=True)))
+
+
+def _out_of_place(target: Any) -> Any:
+    """Return the form of an operator that leaves its input alone, which may be a view of other frames."""
+    packet = target.overloadpacket
+    name = str(packet).rpartition(".")[2]
+    return getattr(getattr(_ATEN, name.rstrip("_")), target._overloadname)
 
 
 def _per_frame(_: Lowering, target: Any, x: Frames, *args: Any, **kwargs: Any) -> Any:

@@ -240,7 +240,9 @@ class AnomalySpec(_Part):
 class Bounds(_Part):
     """What a variant that is not exact had to keep to be written, against the PyTorch model."""
 
-    max_drop: Probability = Field(description="Largest loss of accuracy, as a share of all samples.")
+    max_drop: Probability = Field(
+        description="Largest loss of accuracy, as a share of all samples; of few samples, one may be lost."
+    )
     min_label_agreement: Probability = Field(description="Least share of windows with the same label.")
     max_score: Probability = Field(description="Largest mean |difference| of the probabilities.")
     min_heatmap: float = Field(ge=-1, le=1, description="Least mean correlation of the heatmaps.")

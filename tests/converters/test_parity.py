@@ -104,7 +104,8 @@ def test_outputs_that_are_not_numbers_are_never_proved(tmp_path):
 def test_a_variant_that_is_not_exact_must_keep_score_label_heatmap_and_accuracy(tmp_path):
     given, other = outputs([1.0, 0.0], [1.0, 0.0]), outputs([0.0, 1.0], [0.0, 1.0])
     turned = Outputs(other.logits, -other.heatmap)
-    judged = judge(Echo(turned), [seen(tmp_path, given, truth=0)], Scale())
+    twice = Outputs(np.tile(turned.logits, (2, 1)), np.tile(turned.heatmap, (2, 1, 1, 1, 1)))
+    judged = judge(Echo(twice), [seen(tmp_path, given), seen(tmp_path, given)], Scale())
     assert judged.drop == 1.0
     with pytest.raises(ProofError) as caught:
         prove(judged, "int8", BOUNDS, "test")
@@ -115,6 +116,13 @@ def test_a_variant_that_is_not_exact_must_keep_score_label_heatmap_and_accuracy(
         "accuracy",
     ):
         assert phrase in str(caught.value)
+
+
+def test_of_few_samples_one_may_be_lost(tmp_path):
+    given, lost = outputs([0.01, 0.0]), outputs([-0.01, 0.0])
+    bounds = BOUNDS.model_copy(update={"min_label_agreement": 0.0, "min_heatmap": -1.0})
+    one = judge(Echo(lost), [seen(tmp_path, given)], Scale())
+    assert prove(one, "int8", bounds, "test").drop == 1.0
 
 
 def test_the_proof_says_what_was_compared(tmp_path):
