@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -79,11 +78,7 @@ def freeze(network: nn.Module, prefixes: Sequence[str]) -> None:
         ConfigError: when a prefix fits no parameter, or all parameters are frozen; names candidates.
     """
     names = [name for name, _ in network.named_parameters()]
-    for prefix in prefixes:
-        if not any(name.startswith(prefix) for name in names):
-            parts = sorted({".".join(name.split(".")[:depth]) for name in names for depth in (1, 2)})
-            near = get_close_matches(prefix, parts, n=3) or parts[:8]
-            raise ConfigError(f"init.freeze: no layer's name begins with '{prefix}'; try: {', '.join(near)}")
+    refuse_unknown_beginnings(names, prefixes, "init.freeze")
     for name, parameter in network.named_parameters():
         if name.startswith(tuple(prefixes)) and prefixes:
             parameter.requires_grad_(False)

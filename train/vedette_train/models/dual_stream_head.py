@@ -97,7 +97,7 @@ class MergeHead(nn.Module):
         n, classes = seen.logits.shape
         height, width = seen.fine.shape[3:]
         rows, columns = _shares(height, seen.fine), _shares(width, seen.fine)
-        weight = rows.T @ pull.view(n, classes, _MIDDLE, _GRID, _GRID) @ columns
+        weight = rows.T @ pull.view(n, classes, -1, _GRID, _GRID) @ columns
         evidence = torch.einsum("nkchw,ncthw->nkthw", weight, seen.fine)
         return seen.logits, evidence * (height * width / _GRID**2)
 
