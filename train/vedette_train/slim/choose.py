@@ -24,11 +24,16 @@ def channels_to_keep(scores: Sequence[Tensor], settings: SlimSettings) -> list[t
     orders = [torch.argsort(one, stable=True) for one in scores]
     most = [min(len(one) - 1, math.floor(settings.max_ratio * len(one) + 1e-9)) for one in scores]
     if settings.scope == "layer":
-        counts = [min(top, math.floor(settings.ratio * len(one) + 1e-9)) for one, top in zip(scores, most, strict=True)]
+        counts = [
+            min(top, math.floor(settings.ratio * len(one) + 1e-9))
+            for one, top in zip(scores, most, strict=True)
+        ]
     else:
         counts = _weakest_of_all(scores, orders, most, settings.ratio)
     return [
-        tuple(sorted(order[len(order) - rounded(len(order) - count, len(order), settings.round_to) :].tolist()))
+        tuple(
+            sorted(order[len(order) - rounded(len(order) - count, len(order), settings.round_to) :].tolist())
+        )
         for order, count in zip(orders, counts, strict=True)
     ]
 

@@ -77,14 +77,13 @@ def _is_norm(layer: nn.Module) -> bool:
 
 
 def _cut_layer(layer: nn.Module, kept: KeptLayer) -> None:
-    for tensors in (layer._parameters, layer._buffers):
-        for name, tensor in tensors.items():
-            if tensor is not None and tensor.ndim:
-                smaller = _kept(tensor.detach(), kept)
-                tensors[name] = _like(tensor, smaller)
+    for name, tensor in (*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)):
+        if tensor.ndim:
+            setattr(layer, name, _like(tensor, _kept(tensor.detach(), kept)))
     if isinstance(layer, _ConvNd):
         weight = layer.weight
-        layer.groups = len(weight) if is_depthwise(layer) else layer.groups
+        if is_depthwise(layer):
+            layer.groups = len(weight)
         layer.out_channels, layer.in_channels = weight.shape[0], weight.shape[1] * layer.groups
     elif isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = layer.weight.shape

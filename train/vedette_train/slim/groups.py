@@ -133,7 +133,9 @@ def _may_leave(group: Group, layers: dict[str, nn.Module], keep: Sequence[str], 
     writers = [member.layer for member in group.members if member.side == "outputs"]
     if not readers or set(readers) & set(fixed) or any(name.startswith(tuple(keep)) for name in writers):
         return False
-    return group.channels > 1 and all(_is_divided(group, member, layers[member.layer]) for member in group.members)
+    return group.channels > 1 and all(
+        _is_divided(group, member, layers[member.layer]) for member in group.members
+    )
 
 
 def _is_divided(group: Group, member: Member, layer: nn.Module) -> bool:

@@ -25,8 +25,8 @@ def importances(network: nn.Module, groups: Sequence[Group], kind: str) -> list[
         network: whose channels they are.
         groups: see `groups.find_groups`.
         kind: "l1" or "l2": the sum over the group's layers of the weights' absolute values or squares
-            [Li et al. 2017, arXiv 1608.08710; over groups Fang et al. 2023, arXiv 2301.12900]. "bn": the scale
-            of batch norm [Liu et al. 2017, arXiv 1708.06519]; "l2" for groups without any.
+            [Li et al. 2017, arXiv 1608.08710; over groups Fang et al. 2023, arXiv 2301.12900]. "bn": the
+            scale of batch norm [Liu et al. 2017, arXiv 1708.06519]; "l2" for groups without any.
 
     Returns:
         (C,) float32 for each group, on the CPU; their mean is 1.
@@ -35,9 +35,7 @@ def importances(network: nn.Module, groups: Sequence[Group], kind: str) -> list[
     return [_relative(_magnitude(group, layers, kind)) for group in groups]
 
 
-def taylor_importances(
-    network: nn.Module, groups: Sequence[Group], losses: Iterable[Tensor]
-) -> list[Tensor]:
+def taylor_importances(network: nn.Module, groups: Sequence[Group], losses: Iterable[Tensor]) -> list[Tensor]:
     """Return how much the loss would change without each channel, to first order, squared.
 
     (sum of weight times gradient)^2, the mean over batches and the sum over the group's layers

@@ -92,7 +92,9 @@ def _record(network: nn.Module, groups: Sequence[Group], kept: Sequence[tuple[in
             continue
         stays = set(channels)
         for member in group.members:
-            gone = {i for i, channel in zip(member.index, member.channel, strict=True) if channel not in stays}
+            gone = {
+                i for i, channel in zip(member.index, member.channel, strict=True) if channel not in stays
+            }
             lost.setdefault((member.layer, member.side), set()).update(gone)
     return Slimming(
         layers=layers_of(
