@@ -21,11 +21,12 @@ from torch.optim.swa_utils import AveragedModel
 
 from vedette_edge.errors import DataError
 from vedette_edge.files import write_atomically
-from vedette_train.anomaly.detectors import Detector, build_detector
+from vedette_train.anomaly.detectors import Detector
 from vedette_train.anomaly.folder import Picture
 from vedette_train.anomaly.recipe import AnomalyRecipe
 from vedette_train.anomaly.run import save_tensors
 from vedette_train.anomaly.samples import TrainingPictures, batches
+from vedette_train.anomaly.start import starting_detector
 from vedette_train.console import log, make_progress
 
 __all__ = ["TrainingLoop", "read_losses"]
@@ -68,7 +69,7 @@ class TrainingLoop:
         self.train = TrainingPictures([picture.path for picture in train], recipe)
         self.val = TrainingPictures([picture.path for picture in held_out], recipe, held_out=True)
         self.names = [picture.name for picture in train]
-        self.detector = build_detector(recipe).to(device)
+        self.detector = starting_detector(recipe, self.train).to(device)
         self.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = AveragedModel(self.detector, avg_fn=_moving_average(recipe.train.average))
         self.state = _State()
@@ -96,7 +97,8 @@ class TrainingLoop:
                 self.averaged.module.load_state_dict(self.detector.state_dict())
         while self.state.epoch < settings.epochs and not self._stalled():
             self._epoch()
-        self.detector.load_state_dict(self.best if settings.keep == "best" else self._weights())
+        chosen = self.best if settings.keep == "best" and settings.epochs else self._weights()
+        self.detector.load_state_dict(chosen)
         self.detector.eval()
 
     def _weights(self) -> dict[str, Tensor]:
