@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import InputSpec
@@ -18,6 +19,8 @@ from vedette_train.slim.record import KeptChannels, Slimming, layers_of
 from vedette_train.slim.settings import SlimSettings
 
 __all__ = ["remove_silent", "slim", "slim_groups"]
+
+_CHANGE_IN_TRAINING = (_NormBase, nn.Dropout)
 
 
 def slim(
@@ -117,4 +120,7 @@ def _losses(network: nn.Module, data: Iterable[Sequence[Tensor]]) -> Iterator[Te
 
 def _taylor(network: nn.Module, groups: Sequence[Group], losses: Iterable[Tensor]) -> list[Tensor]:
     with as_it_was(network), torch.enable_grad():
+        for module in network.modules():
+            # As evaluated, yet by the layers' faster ways to train.
+            module.training = not isinstance(module, _CHANGE_IN_TRAINING)
         return taylor_importances(network, groups, losses)
