@@ -54,6 +54,7 @@ from vedette_train.runs import (
     save_weights,
 )
 from vedette_train.slim.record import Slimming
+from vedette_train.slim.settings import SlimSettings
 from vedette_train.start import resumed_network, starting_network, teacher_of
 from vedette_train.trackers import WandbTarget, attach_to_wandb, loggers
 
@@ -224,16 +225,24 @@ def _network(recipe: Recipe, parts: Parts, cache: Path, checkpoint: Path | None)
         return resumed_network(recipe, labels, Slimming.model_validate_json(slimming))
     network = starting_network(recipe, labels)
     if recipe.init.slim:
-        # Only now, because it brings torch-pruning.
-        from vedette_train.slim.remove import slim
-
-        before = parameter_count(network)
-        # Single clips, though training may ask for pairs.
-        single = recipe.train.model_copy(update={"consistency": 0.0})
-        batches = make_loaders(recipe.model_copy(update={"train": single}), parts, cache).training
-        slim(network, recipe.data.input, recipe.init.slim, islice(batches, recipe.init.slim.batches))
-        _tell_what_stays(network, before)
+        _slim(recipe, recipe.init.slim, parts, cache, network)
     return network
+
+
+def _slim(recipe: Recipe, settings: SlimSettings, parts: Parts, cache: Path, network: nn.Module) -> None:
+    """Remove channels, with a look at some training batches."""
+    # Only now, because it brings torch-pruning.
+    from vedette_train.slim.remove import slim
+    from vedette_train.slim.statistics import measure_again
+
+    before = parameter_count(network)
+    # Single clips, though training may ask for pairs.
+    single = recipe.model_copy(update={"train": recipe.train.model_copy(update={"consistency": 0.0})})
+    batches = list(islice(make_loaders(single, parts, cache).training, settings.batches))
+    slim(network, recipe.data.input, settings, batches)
+    if not recipe.init.freeze_batchnorm:
+        measure_again(network, batches)
+    _tell_what_stays(network, before)
 
 
 def _classifier(recipe: Recipe, parts: Parts, network: nn.Module) -> ClipClassifier:

@@ -7,6 +7,8 @@ groups      channels that can only leave together [DepGraph, Fang et al. 2023, a
 importance  how much each of them matters
 choose      which of them leave
 remove      all of it in one call
+statistics  batch norm's, measured anew
 masks       the same held at zero while training, to be removed at its end
 compare     a network before and after
+rerun       a run made again with fewer channels
 """

@@ -31,7 +31,9 @@ class SlimSettings(Section):
     round_to: int = Field(1, ge=1, description="Widths become multiples of this, which 8 makes fast.")
     max_ratio: Ratio = Field(0.9, description="The most that leaves any one layer; one channel stays.")
     keep: tuple[str, ...] = Field((), description="Beginnings of names of layers that keep their width.")
-    batches: int = Field(4, ge=1, description="taylor: training batches whose gradients are looked at.")
+    batches: int = Field(
+        8, ge=1, description="Training batches for taylor's gradients, and for batch norm's new statistics."
+    )
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> SlimSettings:
