@@ -8,6 +8,7 @@ from vedette_edge.errors import ConfigError
 from vedette_train.anomaly.detectors import build_detector
 from vedette_train.anomaly.folder import scan_anomaly
 from vedette_train.anomaly.loop import TrainingLoop
+from vedette_train.anomaly.mend import mend_reader
 from vedette_train.anomaly.recipe import anomaly_recipe_from_dict
 from vedette_train.anomaly.samples import TrainingPictures
 from vedette_train.anomaly.start import slim_detector, starting_detector
@@ -60,7 +61,7 @@ def test_a_backbone_that_is_kept_gives_the_same_features():
 
 
 def test_a_slim_training_goes_on_as_slim_as_it_was(shared_run, surfaces, tmp_path):
-    init = {"run": str(shared_run.directory), "slim": {"ratio": 0.5, "importance": "l1"}}
+    init = {"run": str(shared_run.directory), "slim": {"ratio": 0.5, "importance": "l1"}, "mend": 1}
     recipe = tiny_anomaly(init=init)
     train, held_out, _ = _deal(scan_anomaly(surfaces), recipe)
     loops = [
@@ -80,6 +81,19 @@ def test_without_a_run_there_is_nothing_to_slim_or_to_leave_untrained():
     for changes in ({"init": {"slim": {"ratio": 0.5}}}, {"train__epochs": 0}):
         with pytest.raises(ConfigError, match=r"need trained weights; set init\.run"):
             anomaly_recipe_from_dict(anomaly_values(**changes), "here")
+    with pytest.raises(ConfigError, match=r"set init\.slim, too"):
+        tiny_anomaly(init={"run": "somewhere", "mend": 1})
+
+
+def test_a_mended_backbone_comes_nearer_to_the_dense_one_and_is_frozen_again(shared_run, surfaces):
+    recipe = tiny_anomaly(init={"run": str(shared_run.directory)})
+    pictures = TrainingPictures([picture.path for picture in scan_anomaly(surfaces).train], recipe)
+    dense, slim = (starting_detector(recipe, pictures) for _ in range(2))
+    slim_detector(slim, recipe, SlimSettings(ratio=0.5, scope="layer"))
+    errors = mend_reader(slim.reader, dense.reader, pictures, recipe, 4)
+    assert errors[-1] < 0.5 * errors[0]
+    assert not slim.reader.training
+    assert not any(parameter.requires_grad for parameter in slim.reader.parameters())
 
 
 def test_a_detector_starts_from_a_run(shared_run, surfaces):

@@ -23,10 +23,11 @@ from vedette_edge.errors import DataError
 from vedette_edge.files import write_atomically
 from vedette_train.anomaly.detectors import Detector
 from vedette_train.anomaly.folder import Picture
+from vedette_train.anomaly.mend import mend_reader
 from vedette_train.anomaly.recipe import AnomalyRecipe
 from vedette_train.anomaly.run import save_tensors
 from vedette_train.anomaly.samples import TrainingPictures, batches
-from vedette_train.anomaly.start import starting_detector
+from vedette_train.anomaly.start import dense_reader, starting_detector
 from vedette_train.console import log, make_progress
 
 __all__ = ["TrainingLoop", "read_losses"]
@@ -92,14 +93,22 @@ class TrainingLoop:
         if resume and (self.out / _CHECKPOINT).is_file():
             self._load()
         else:
-            if self.detector.measures:
-                self.detector.begin(self._measured(), self.recipe.seed)
-                self.averaged.module.load_state_dict(self.detector.state_dict())
+            self._begin()
         while self.state.epoch < settings.epochs and not self._stalled():
             self._epoch()
         chosen = self.best if settings.keep == "best" and settings.epochs else self._weights()
         self.detector.load_state_dict(chosen)
         self.detector.eval()
+
+    def _begin(self) -> None:
+        """Learn what comes before the first epoch."""
+        epochs, detector = self.recipe.init.mend, self.detector
+        if epochs:
+            dense = dense_reader(self.recipe).to(self.device)
+            mend_reader(detector.reader, dense, self.train, self.recipe, epochs)
+        if detector.measures:
+            detector.begin(self._measured(), self.recipe.seed)
+        self._averaged_detector().load_state_dict(detector.state_dict())
 
     def _weights(self) -> dict[str, Tensor]:
         """Return what is validated and kept: the averaged weights, with the running statistics of now."""

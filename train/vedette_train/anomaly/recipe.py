@@ -134,6 +134,11 @@ class AnomalyInitSettings(Section):
         None,
         description="Channels that leave these weights before training; with train.epochs 0 that is all.",
     )
+    mend: int = Field(
+        0,
+        ge=0,
+        description="Epochs in which a slim backbone first learns to give the dense one's features.",
+    )
 
 
 class DrawSettings(Section):
@@ -263,6 +268,8 @@ def _contradictions(recipe: AnomalyRecipe) -> list[str]:
         )
     if recipe.init.run is None and (recipe.init.slim or not recipe.train.epochs):
         found.append("init.slim and train.epochs 0 need trained weights; set init.run")
+    if recipe.init.mend and not recipe.init.slim:
+        found.append("init.mend mends what init.slim removes; set init.slim, too")
     if min(frame.std) <= 0:
         found.append(f"data.input.std must be positive, got {list(frame.std)}")
     stride = settings.stride if settings.method == "defects" else 2 ** (int(backbone.layers[0][-1]) + 1)

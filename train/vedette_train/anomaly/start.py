@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from vedette_train.anomaly.backbones import FeatureReader
 from vedette_train.anomaly.detectors import Detector, build_detector
 from vedette_train.anomaly.recipe import AnomalyRecipe
 from vedette_train.anomaly.run import open_anomaly_run, read_calibrated
@@ -16,7 +17,7 @@ from vedette_train.slim.cut import cut
 from vedette_train.slim.record import Slimming, read_slimming
 from vedette_train.slim.settings import SlimSettings
 
-__all__ = ["slim_detector", "starting_detector"]
+__all__ = ["dense_reader", "slim_detector", "starting_detector"]
 
 _SIDE = 128  # pixels that are enough to trace a detector
 
@@ -45,6 +46,16 @@ def starting_detector(recipe: AnomalyRecipe, pictures: TrainingPictures) -> Dete
         chosen = list(batches(len(pictures), size, range(len(pictures))))[: settings.slim.batches]
         slim_detector(detector, recipe, settings.slim, _losses(detector, pictures, chosen))
     return detector
+
+
+def dense_reader(recipe: AnomalyRecipe) -> FeatureReader:
+    """Return the backbone that `init.run` has, in evaluation mode: what a slim one learns from.
+
+    Raises:
+        DataError: when the run cannot be read.
+    """
+    assert recipe.init.run is not None
+    return open_anomaly_run(recipe.init.run).detector()[0].reader
 
 
 def slim_detector(

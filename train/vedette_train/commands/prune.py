@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -29,8 +29,11 @@ def prune(
         Literal["l1", "l2", "taylor", "bn"], typer.Option(help="What makes a channel matter.")
     ] = "l2",
     scope: Annotated[
-        Literal["global", "layer"], typer.Option(help="The weakest of all layers, or the same share of each.")
-    ] = "global",
+        Literal["global", "layer"] | None,
+        typer.Option(
+            help="The weakest of all layers, or the same share of each; default layer for pictures."
+        ),
+    ] = None,
     round_to: Annotated[int, typer.Option(help="Widths become multiples of this.")] = 1,
     keep: Annotated[
         list[str] | None, typer.Option(help="Beginning of names of layers that keep their width.")
@@ -53,12 +56,20 @@ def prune(
     from vedette_train.settings import validate
     from vedette_train.slim.settings import SlimSettings
 
-    values = {"ratio": ratio, "importance": importance, "scope": scope, "round_to": round_to}
-    # A ratio that is above what a layer may lose shall be possible where it is asked for by name.
-    values |= {"max_ratio": max(0.9, ratio), "keep": keep or []}
+    # Backbones of ImageNet differ so much from layer to layer that a global ranking empties some of them.
+    pictures = is_anomaly_run(run)
+    values: dict[str, Any] = {
+        "ratio": ratio,
+        "importance": importance,
+        "scope": scope or ("layer" if pictures else "global"),
+        "round_to": round_to,
+        "keep": keep or [],
+        # What a layer may lose is no bound to a ratio that is asked for by name.
+        "max_ratio": max(0.9, ratio),
+    }
     settings = validate(values, SlimSettings, "vedette-train prune")
-    if is_anomaly_run(run):
-        _print(out, _prune_detector(run, out, settings, epochs, lr, data))
+    if pictures:
+        _print(out, _prune_detector(run, out, settings, epochs, lr, distil, data))
     else:
         _print(out, _prune_classifier(run, out, settings, epochs, lr, distil, data, cache))
 
@@ -84,15 +95,23 @@ def _prune_classifier(
 
 
 def _prune_detector(
-    directory: Path, out: Path, settings: SlimSettings, epochs: int, lr: float | None, data: Path | None
+    directory: Path,
+    out: Path,
+    settings: SlimSettings,
+    epochs: int,
+    lr: float | None,
+    distil: bool,
+    data: Path | None,
 ) -> list[Row]:
     from vedette_train.anomaly.run import open_anomaly_run
     from vedette_train.anomaly.training import fit_anomaly
-    from vedette_train.slim.rerun import compare_anomaly_runs, slim_anomaly_recipe
+    from vedette_train.slim.rerun import compare_anomaly_runs, refuse_other_pictures, slim_anomaly_recipe
 
     run = open_anomaly_run(directory)
-    recipe = slim_anomaly_recipe(run, settings, epochs=epochs, lr=lr)
-    return compare_anomaly_runs(run, fit_anomaly(recipe, data or Path(run.info.data_root), out))
+    root = data or Path(run.info.data_root)
+    refuse_other_pictures(run, root)
+    recipe = slim_anomaly_recipe(run, settings, epochs=epochs, lr=lr, distil=distil)
+    return compare_anomaly_runs(run, fit_anomaly(recipe, root, out))
 
 
 def _print(out: Path, rows: list[Row]) -> None:

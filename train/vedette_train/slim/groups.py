@@ -106,7 +106,11 @@ def find_groups(
             torch.zeros(*shape, dtype=parameter.dtype, device=parameter.device),
             forward_fn=lambda _, x: forward(x),
         )
-        found = [_group(graph, group, names) for group in graph.get_all_groups(root_module_types=_ROOTS)]
+        found = [
+            _group(graph, traced, names)
+            for traced in graph.get_all_groups(root_module_types=_ROOTS)
+            if not any(isinstance(item.dep.target.module, nn.Parameter) for item in traced)
+        ]
     layers = dict(network.named_modules())
     places = {name: place for place, name in enumerate(layers)}
     groups = [group for group in found if _may_leave(group, layers, keep, fixed)]
@@ -118,7 +122,7 @@ def _group(graph: Any, traced: Any, names: dict[nn.Module, str]) -> Group:
     members = []
     for item in traced:
         layer, change = item.dep.target.module, item.dep.handler
-        if layer in names and list(layer.parameters(recurse=False)):
+        if layer in names and (isinstance(layer, CUTTABLE) or list(layer.parameters(recurse=False))):
             # Of layers whose outputs are their inputs, both hold.
             writes = graph.is_out_channel_pruning_fn(change)
             side = "outputs" if writes else "inputs"

@@ -5,13 +5,15 @@ The result is a run like any other: its recipe names the dense one, and `vedette
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from vedette_edge.errors import DataError
 from vedette_train.recipe import InitSettings, Recipe, recipe_from_dict
-from vedette_train.runs import SPLIT_FILE, Run
+from vedette_train.runs import METRICS_FILE, SPLIT_FILE, Run
 from vedette_train.slim.compare import Row, measure, rows
 from vedette_train.slim.settings import SlimSettings
 
@@ -19,7 +21,13 @@ if TYPE_CHECKING:
     from vedette_train.anomaly.recipe import AnomalyRecipe
     from vedette_train.anomaly.run import AnomalyRun
 
-__all__ = ["compare_anomaly_runs", "compare_runs", "slim_anomaly_recipe", "slim_recipe"]
+__all__ = [
+    "compare_anomaly_runs",
+    "compare_runs",
+    "refuse_other_pictures",
+    "slim_anomaly_recipe",
+    "slim_recipe",
+]
 
 # Weights that are nearly right want smaller steps than those that started at random.
 _GENTLER = 1 / 3
@@ -63,9 +71,12 @@ def slim_recipe(
 
 
 def slim_anomaly_recipe(
-    run: AnomalyRun, settings: SlimSettings, *, epochs: int, lr: float | None = None
+    run: AnomalyRun, settings: SlimSettings, *, epochs: int, lr: float | None = None, distil: bool = True
 ) -> AnomalyRecipe:
     """Return the recipe that slims a run of anomaly detection and trains it on; see `slim_recipe`.
+
+    Distilled is the backbone, which nothing else trains: it learns to give the dense one's features. Where it
+    is not, it keeps its width, because what it would give is worth nothing.
 
     Raises:
         ConfigError: when the run's recipe does not allow it.
@@ -74,9 +85,27 @@ def slim_anomaly_recipe(
 
     values = run.recipe.model_dump(mode="json")
     values["name"] = _named(run.recipe.name)
-    values["init"] = {"run": run.directory.resolve(), "slim": settings.model_dump(mode="json")}
+    mend = epochs if distil else 0
+    slim = settings.model_dump(mode="json") | {"keep": [*settings.keep, *([] if mend else ["reader"])]}
+    values["init"] = {"run": run.directory.resolve(), "slim": slim, "mend": mend}
     values["train"] |= {"epochs": epochs, "lr": lr or run.recipe.train.lr * _GENTLER}
     return anomaly_recipe_from_dict(values, f"the recipe of {run.directory}, slim")
+
+
+def refuse_other_pictures(run: AnomalyRun, data: Path) -> None:
+    """Raise where a dataset is not the run's: what is held out now, it may have been trained on.
+
+    Raises:
+        DataError: when it is another one, or cannot be read.
+    """
+    from vedette_train.anomaly.folder import fingerprint, scan_anomaly
+
+    found = fingerprint(scan_anomaly(data, test=run.recipe.data.test))
+    if found != run.info.dataset:
+        raise DataError(
+            f"{data} holds other pictures ({found[:12]}...) than {run.directory} was trained on "
+            f"({run.info.dataset[:12]}...); give those with --data"
+        )
 
 
 def compare_runs(before: Run, after: Run) -> list[Row]:
@@ -96,19 +125,7 @@ def compare_runs(before: Run, after: Run) -> list[Row]:
 
 
 def compare_anomaly_runs(before: AnomalyRun, after: AnomalyRun) -> list[Row]:
-    """Return what a run of anomaly detection and its slim one cost and are worth.
-
-    Raises:
-        DataError: when they were trained on other pictures.
-    """
-    import json
-
-    from vedette_train.runs import METRICS_FILE
-
-    if before.info.train != after.info.train:
-        raise DataError(
-            f"{after.directory} was trained on other pictures than {before.directory}; give the same --data"
-        )
+    """Return what a run of anomaly detection and its slim one cost and are worth."""
     spec = before.recipe.spec
     example = torch.zeros(1, 3, spec.height, spec.width)
     dense, slim = measure([before.detector()[0], after.detector()[0]], example)
