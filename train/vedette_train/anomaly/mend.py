@@ -1,6 +1,7 @@
-"""Teaches a slim backbone to give the features that the dense one gives [FitNets, Romero et al. 2015, 1412.6550].
+"""Teaches a slim backbone to give the features of the dense one.
 
-Nothing else trains a backbone here, and one that lost channels no longer gives what the detector was made for.
+As in FitNets [Romero et al. 2015, arXiv 1412.6550]. Nothing else trains a backbone here, and one that lost
+channels no longer gives what its detector was made for.
 """
 
 from __future__ import annotations
