@@ -103,11 +103,11 @@ def _first_clip(video: Path, spec: InputSpec) -> list[Image]:
     return [item.fitted for item in stream.finish()[0].items]
 
 
-def in_turns(calls: Mapping[Key, Callable[[], object]]) -> dict[Key, float]:
+def in_turns(calls: Mapping[Key, Callable[[], object]], rounds: int = _ROUNDS) -> dict[Key, float]:
     """Return the median time of each call, milliseconds; whatever else the machine does meets all."""
     times: dict[Key, list[float]] = {key: [] for key in calls}
     with torch.inference_mode():
-        for turn in range(_WARM_UP + _ROUNDS):
+        for turn in range(_WARM_UP + rounds):
             for key, call in calls.items():
                 start = time.perf_counter()
                 call()

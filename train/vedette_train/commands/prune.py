@@ -118,7 +118,7 @@ def _print(out: Path, rows: list[Row]) -> None:
     from vedette_train.costs import machine
 
     table = Table(title=f"{out}  ({machine()})", title_justify="left")
-    for column in ("", "before", "after", ""):
+    for column in ("", "before", "after", "left"):
         table.add_column(column)
     for row in rows:
         table.add_row(*row)

@@ -31,6 +31,8 @@ class Figures:
 
 Row = tuple[str, str, str, str]
 
+_ROUNDS = 30
+
 
 def measure(networks: Sequence[nn.Module], example: Tensor) -> list[Figures]:
     """Measure networks in turns, so that whatever else the machine does meets all.
@@ -40,7 +42,7 @@ def measure(networks: Sequence[nn.Module], example: Tensor) -> list[Figures]:
         example: an input of one.
     """
     calls = {place: partial(network, example) for place, network in enumerate(networks)}
-    times = in_turns(calls)
+    times = in_turns(calls, _ROUNDS)
     return [
         Figures(parameter_count(network), count_gmacs(calls[place]), times[place])
         for place, network in enumerate(networks)
@@ -48,7 +50,7 @@ def measure(networks: Sequence[nn.Module], example: Tensor) -> list[Figures]:
 
 
 def rows(before: Figures, after: Figures, metrics: Sequence[tuple[str, Any, Any]] = ()) -> list[Row]:
-    """Return a table for a reader: what, before, after, and the ratio of both.
+    """Return a table for a reader: what, before, after, and which share is left.
 
     Args:
         before: of the dense network.
@@ -64,7 +66,7 @@ def rows(before: Figures, after: Figures, metrics: Sequence[tuple[str, Any, Any]
 
 
 def _row(name: str, before: float, after: float, form: str) -> Row:
-    return name, form.format(before), form.format(after), f"{before / after:.2f}x less"
+    return name, form.format(before), form.format(after), f"{after / before:.0%}"
 
 
 def _interval(figure: dict[str, float] | None) -> str:
