@@ -1,26 +1,55 @@
-"""The command `vedette-convert`."""
+"""The door `vedette-convert`: collects the commands."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from typer.core import TyperGroup
 
+from vedette_converters.commands import benchmark, convert, optimise, report
 from vedette_edge import __version__
-from vedette_edge.manifest import Manifest
-from vedette_train.console import console, progress
 
 __all__ = ["app"]
 
+_EXAMPLES = """Examples:
+
+vedette-convert runs/demo --out bundles/demo
+
+vedette-convert report bundles/demo --out demo.html
+
+vedette-convert benchmark bundles/demo
+
+vedette-convert optimise runs/demo --out slim/demo --max-drop 0.01 --latency-ms 10 --size-mb 2
+"""
+
+
+class _ConvertsByDefault(TyperGroup):
+    """`vedette-convert RUN --out BUNDLE` means `vedette-convert convert RUN --out BUNDLE`.
+
+    What is neither a command nor an option of the door itself belongs to `convert`. A run whose folder has
+    the name of a command is converted with the long form, or as `./report`.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        if args and args[0] not in own.union(self.commands):
+            args = ["convert", *args]
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
     name="vedette-convert",
+    cls=_ConvertsByDefault,
+    help="From a finished run to a bundle that a device trusts.",
+    epilog=_EXAMPLES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+for group in (convert, report, benchmark, optimise):
+    app.registered_commands += group.app.registered_commands
 
 
 def _print_version(wanted: bool) -> None:
@@ -29,40 +58,10 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.command(epilog="Example:  vedette-convert runs/demo --out bundles/demo")
-def convert(
-    run: Annotated[Path, typer.Argument(help="A finished run of vedette-train.")],
-    out: Annotated[Path, typer.Option(help="The bundle; must not exist yet.")],
-    data: Annotated[Path | None, typer.Option(help="The run's dataset, where it moved.")] = None,
-    release: Annotated[int, typer.Option(min=0, help="Counter that rises with every release.")] = 1,
-    version: Annotated[  # noqa: ARG001 - handled by the callback
+@app.callback()
+def _root(
+    version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Export a run to a bundle that a device trusts.
-
-    Writes an ONNX model with logits and heatmap, golden samples, and the proof that the exported model
-    equals the trained one on the videos that the run reports on. If the proof fails, nothing is written.
-    """
-    from vedette_converters.convert import convert as run_convert
-
-    with progress("export and prove") as on_progress:
-        manifest = run_convert(run, out, data=data, release=release, on_progress=on_progress)
-    _print_variants(manifest, out)
-
-
-def _print_variants(manifest: Manifest, out: Path) -> None:
-    table = Table(title=f"{out}  (release {manifest.release})", title_justify="left")
-    for column in ("variant", "MB", "p50 ms", "largest difference", "same label", "accuracy"):
-        table.add_column(column)
-    for variant in manifest.variants:
-        parity, accuracy = variant.proof.parity, variant.proof.accuracy
-        table.add_row(
-            variant.name,
-            f"{sum(entry.bytes for entry in variant.files) / 1e6:.1f}",
-            f"{variant.measured.p50_ms:.1f}" if variant.measured else "",
-            f"logits {parity.logits_max_abs:.0e}\nheatmap {parity.heatmap_max_abs:.0e}",
-            f"{parity.label_agreement:.1%}\nof {parity.samples}",
-            f"{accuracy.value:.3f}\n{accuracy.low:.3f} to {accuracy.high:.3f}" if accuracy else "",
-        )
-    console.print(table)
+    pass

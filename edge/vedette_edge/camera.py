@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vedette_edge.clips import ClipStream, Sampled, clip_tensor
-from vedette_edge.decision import Decider, Transition, softmax
+from vedette_edge.decision import Decider, Transition
 from vedette_edge.errors import VedetteError
 from vedette_edge.events import EventWriter, View
 from vedette_edge.handover import HandOver
 from vedette_edge.health import Heartbeat
 from vedette_edge.manifest import Decision, InputSpec
 from vedette_edge.metrics import Durations
+from vedette_edge.probabilities import Scale
 from vedette_edge.publish.base import JSON, Message, MessageSink
 from vedette_edge.runtimes.base import Session
 from vedette_edge.sampling import Clip
@@ -102,7 +103,7 @@ class Watcher:
             on_window: told of each clip that was judged.
         """
         self._spec = spec
-        self._temperature = decision.temperature
+        self._scale = Scale(decision.temperature)
         self._clips = ClipStream(spec, decision.hop)
         self._decider = Decider(decision, labels)
         self._session = session
@@ -140,7 +141,7 @@ class Watcher:
 
     def _judge(self, clip: Clip[Sampled], captured: float | None) -> list[Message]:
         outputs = self._session.run(clip_tensor(clip, self._spec))
-        probabilities = softmax(outputs.logits[0], self._temperature)
+        probabilities = self._scale.probabilities(outputs.logits[0])
         self.windows += 1
         if self._on_window is not None:
             self._on_window(Window(clip.start, clip.end, clip.middle, probabilities))

@@ -22,18 +22,11 @@ import numpy as np
 from vedette_edge.manifest import Decision
 from vedette_edge.types import FloatArray
 
-__all__ = ["Decider", "Transition", "softmax"]
+__all__ = ["Decider", "Transition"]
 
 UPDATE_RISE = 0.1
 UPDATE_PERIOD = 5.0
 _ROUNDING = 1e-9  # 0.7 + 0.1 must count as a rise of 0.1
-
-
-def softmax(logits: FloatArray, temperature: float) -> FloatArray:
-    """Return (K,) probabilities of (K,) logits divided by `temperature`."""
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max())
-    return np.asarray(powers / powers.sum(), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)

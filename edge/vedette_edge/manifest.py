@@ -31,6 +31,8 @@ __all__ = [
     "MANIFEST_NAME",
     "SCHEMA_VERSION",
     "Accuracy",
+    "AnomalySpec",
+    "Bounds",
     "Cells",
     "Decision",
     "FileEntry",
@@ -223,6 +225,27 @@ class Decision(_Part):
         return self
 
 
+class AnomalySpec(_Part):
+    """How an anomaly's score becomes a probability, and its map a picture.
+
+    The probability is 1 / (1 + exp(-(score - threshold) / scale)): 0.5 at the threshold.
+    """
+
+    threshold: float = Field(description="A picture whose score reaches it is anomalous.")
+    scale: float = Field(gt=0, description="Score above the threshold at which the probability is 0.73.")
+    map_low: float = Field(description="Value of the map that is drawn darkest.")
+    map_high: float = Field(description="Value of the map that is drawn brightest.")
+
+
+class Bounds(_Part):
+    """What a variant that is not exact had to keep to be written, against the PyTorch model."""
+
+    max_drop: Probability = Field(description="Largest loss of accuracy, as a share of all samples.")
+    min_label_agreement: Probability = Field(description="Least share of windows with the same label.")
+    max_score: Probability = Field(description="Largest mean |difference| of the probabilities.")
+    min_heatmap: float = Field(ge=-1, le=1, description="Least mean correlation of the heatmaps.")
+
+
 class Parity(_Part):
     """How far an exported variant is from the PyTorch model, on the same samples."""
 
@@ -233,7 +256,16 @@ class Parity(_Part):
     heatmap_max_abs: float = Field(ge=0)
     heatmap_mean_abs: float = Field(ge=0)
     label_agreement: Probability
-    tolerance: float = Field(gt=0, description="Bound on both maxima, relative to max(1, |reference|).")
+    score_mean_abs: float | None = Field(default=None, ge=0, description="Of the probabilities.")
+    score_max_abs: float | None = Field(default=None, ge=0, description="Of the probabilities.")
+    heatmap_correlation: float | None = Field(
+        default=None, ge=-1, le=1, description="Pearson's, of the map of the reference's label; mean."
+    )
+    tolerance: float | None = Field(
+        default=None,
+        gt=0,
+        description="Bound on both maxima, relative to max(1, |reference|); None: `Proof.bounds` hold.",
+    )
 
 
 class Accuracy(_Part):
@@ -251,10 +283,17 @@ class Proof(_Part):
 
     parity: Parity
     accuracy: Accuracy | None = None
+    drop: float | None = Field(
+        default=None, description="Accuracy of the PyTorch model on these samples, less the variant's."
+    )
+    bounds: Bounds | None = Field(default=None, description="What it had to keep, where it is not exact.")
 
 
 class StateTensor(_Part):
-    """One tensor that a streaming variant carries from call to call."""
+    """One tensor that a streaming variant carries from call to call; it begins as zeros.
+
+    What comes out as `next_NAME` goes in as NAME with the next frame.
+    """
 
     name: str = Field(min_length=1)
     shape: tuple[int, ...]
@@ -269,10 +308,16 @@ class Measured(_Part):
     p50_ms: float = Field(ge=0)
     p95_ms: float = Field(ge=0)
     peak_rss_bytes: int = Field(ge=0, description="Peak resident memory of the measuring process.")
+    per_second: float | None = Field(default=None, gt=0, description="Calls a second, one after the other.")
 
 
 class Variant(_Part):
-    """One exported form of the network."""
+    """One exported form of the network.
+
+    Mode `clip`: `clips` (N, C, T, H, W) to `logits` (N, K) and `heatmap` (N, K, T', H', W').
+    Mode `stream`: `frame` (1, C, 1, H, W) and the state to `logits` (1, K) of the last T frames, `heatmap`
+    (1, K, 1, H', W') of this frame, and the next state.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     runtime: Runtime
@@ -280,6 +325,16 @@ class Variant(_Part):
     mode: TemporalMode
     files: tuple[FileEntry, ...] = Field(min_length=1, description="The first is the model itself.")
     opset: int | None = Field(default=None, description="ONNX opset, where there is one.")
+    lowered: bool = Field(default=False, description="3D operators were written as 2D ones, exactly.")
+    macs: int | None = Field(default=None, ge=0, description="Multiply-accumulates of a call.")
+    kept_float: tuple[str, ...] = Field(
+        default=(), description="Layers that were not quantised, because the bounds would not have held."
+    )
+    tolerance: float | None = Field(
+        default=None,
+        gt=0,
+        description="Bound on its golden samples, in place of `Golden.tolerance`.",
+    )
     state: tuple[StateTensor, ...] = ()
     measured: Measured | None = None
     proof: Proof
@@ -337,6 +392,7 @@ class Manifest(_Part):
     input: InputSpec
     outputs: OutputSpec
     decision: Decision
+    anomaly: AnomalySpec | None = Field(default=None, description="Of task anomaly, which has one label.")
     variants: tuple[Variant, ...] = Field(min_length=1)
     refused: tuple[Refusal, ...] = ()
     golden: Golden
@@ -351,6 +407,10 @@ class Manifest(_Part):
             raise ValueError(
                 f"{len(names)} labels, but outputs for {self.outputs.logits[0]} (logits) "
                 f"and {self.outputs.heatmap[0]} (heatmap) classes"
+            )
+        if (self.task == "anomaly") != (self.anomaly is not None) or (self.anomaly and len(names) != 1):
+            raise ValueError(
+                "task anomaly needs the section anomaly and one label, others have no such section"
             )
         variants = [variant.name for variant in self.variants]
         if len(set(variants)) != len(variants):

@@ -16,10 +16,24 @@ def command(monkeypatch, capsys, tmp_path):
     return through_door(main, monkeypatch, capsys, tmp_path, "vedette-convert")
 
 
-def test_help_shows_an_example(command):
+def test_help_shows_the_commands_and_examples(command):
     code, printed = command("--help")
     assert code == 0
     assert "vedette-convert runs/demo --out bundles/demo" in printed
+    assert all(f"│ {name} " in printed for name in ("convert",))
+
+
+def test_a_run_without_a_command_is_converted(command):
+    long = command("convert", "nowhere", "--out", "bundle")
+    assert command("nowhere", "--out", "bundle") == long
+    assert command("--out", "bundle", "nowhere") == long
+
+
+def test_a_run_named_like_a_command_is_converted_by_the_long_form(command, tmp_path):
+    (tmp_path / "convert").mkdir()
+    sentence = "convert: error: convert is not a run"
+    assert sentence in command("convert", "convert", "--out", "bundle")[1]
+    assert sentence in command("./convert", "--out", "bundle")[1]
 
 
 def test_the_version_is_printed(command):

@@ -27,8 +27,8 @@ from edge_helpers import (
     write_video,
 )
 
-from vedette_edge.agent import choose_variant
 from vedette_edge.bundle import open_bundle
+from vedette_edge.choice import candidates
 from vedette_edge.errors import BundleError
 from vedette_edge.topics import parse_event
 
@@ -259,18 +259,27 @@ def test_a_changed_model_is_refused_before_anything_starts(tmp_path, bundle_dir,
     assert not (tmp_path / "state").exists()
 
 
+def as_anomaly(values):
+    values.update(
+        task="anomaly",
+        anomaly={"threshold": 1.0, "scale": 1.0, "map_low": 0.0, "map_high": 1.0},
+        labels=values["labels"][:1],
+        outputs={"logits": [1], "heatmap": [1, 1, 1, 1]},
+    )
+
+
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [
         (lambda values: values.update(min_agent="99.0.0"), "needs agent 99.0.0 or later"),
         (lambda values: values["variants"][0].update(mode="stream"), "in mode stream"),
-        (lambda values: values.update(task="anomaly"), "not anomaly"),
+        (as_anomaly, "not anomaly"),
     ],
 )
 def test_a_bundle_that_this_agent_cannot_run_is_refused(bundle_dir, edit, sentence):
     edit_manifest(bundle_dir, edit)
     with pytest.raises(BundleError, match=sentence):
-        choose_variant(open_bundle(bundle_dir), None)
+        candidates(open_bundle(bundle_dir), "auto", {})
 
 
 def test_a_model_that_does_not_prove_itself_is_refused_before_anything_starts(

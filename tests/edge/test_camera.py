@@ -8,10 +8,10 @@ import pytest
 from edge_helpers import opened, scene, wait_until
 
 from vedette_edge.camera import Camera, SharedSession, Watcher
-from vedette_edge.decision import softmax
 from vedette_edge.errors import RuntimeBackendError, VideoError
 from vedette_edge.events import EventWriter, PictureStyle
 from vedette_edge.preprocess import fit, to_tensor
+from vedette_edge.probabilities import softmax
 from vedette_edge.publish.memory import MemorySink
 from vedette_edge.sampling import sample_clips
 from vedette_edge.sources.memory import MemorySource
@@ -23,7 +23,7 @@ NOW = 1_700_000_000.0
 
 @pytest.fixture
 def make_watcher(shared_bundle):
-    bundle, session = opened(shared_bundle)
+    bundle, _, session = opened(shared_bundle)
 
     def make(session=session, now=lambda: NOW, on_window=None, **decision):
         manifest = bundle.manifest
@@ -89,7 +89,7 @@ def test_darkness_is_no_event(make_watcher):
 def test_the_windows_are_those_of_sample_clips_exactly(make_watcher, shared_bundle):
     windows = []
     run(make_watcher(on_window=windows.append), FLASH)
-    bundle, session = opened(shared_bundle)
+    bundle, _, session = opened(shared_bundle)
     spec, hop = bundle.manifest.input, bundle.manifest.decision.hop
     stream = ((frame.time, fit(frame.image, spec)) for frame in FLASH)
     clips = list(sample_clips(stream, frames=spec.frames, hop=hop, fps=spec.fps))
@@ -210,7 +210,7 @@ class Slow:
 
 
 def test_a_camera_that_must_stay_live_drops_old_frames_and_counts_them(make_watcher, shared_bundle):
-    session = Slow(opened(shared_bundle)[1])
+    session = Slow(opened(shared_bundle)[2])
     camera, _ = make_camera(make_watcher(session=session), scene((4, False)), lossless=False)
     camera.start()
     wait_until(lambda: camera.frames == 100)
@@ -247,7 +247,7 @@ def test_a_waiting_capture_beats(make_watcher):
 
 
 def test_cameras_take_turns_with_a_shared_session(shared_bundle):
-    _, session = opened(shared_bundle)
+    *_, session = opened(shared_bundle)
     inside, most = [], []
 
     class Watched:

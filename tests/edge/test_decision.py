@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette_edge.decision import Decider, softmax
+from vedette_edge.decision import Decider
 from vedette_edge.manifest import Decision
 
 
@@ -132,17 +132,3 @@ def test_a_stream_that_counts_from_zero_again_is_not_cooled_by_its_future():
     decider.push(100.0, high)
     decider.finish(101.0)
     assert [change.kind for change in decider.push(0.0, high)] == ["new"]
-
-
-@given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=6), st.floats(0.05, 20))
-def test_softmax_is_a_distribution_in_the_order_of_the_logits(logits, temperature):
-    values = softmax(np.array(logits, np.float32), temperature)
-    assert values.dtype == np.float32
-    assert values.sum() == pytest.approx(1.0, abs=1e-5)
-    assert values.argmax() == np.argmax(logits) or values.max() == values[np.argmax(logits)]
-
-
-def test_temperature_softens():
-    logits = np.array([0.0, 2.0], np.float32)
-    assert softmax(logits, 1.0)[1] == pytest.approx(0.8808, abs=1e-4)
-    assert softmax(logits, 2.0)[1] == pytest.approx(0.7311, abs=1e-4)

@@ -21,8 +21,7 @@ def replace(directory, key, array):
 
 
 def test_the_right_model_proves_itself(shared_bundle):
-    bundle, session = opened(shared_bundle)
-    difference = check_golden(bundle, session)
+    difference = check_golden(*opened(shared_bundle))
     assert difference.logits_max < 1e-6
     assert difference.label_agreement == 1.0
 

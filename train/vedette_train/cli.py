@@ -16,6 +16,7 @@ from vedette_train.commands import (
     import_checkpoint,
     prepare,
     prune,
+    quantise,
     reports,
     sweep,
     training,
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (prepare, training, prune, sweep, reports, explain, import_checkpoint, export):
+for group in (prepare, training, prune, sweep, quantise, reports, explain, import_checkpoint, export):
     app.registered_commands += group.app.registered_commands
 data.app.registered_commands += anomaly_data.app.registered_commands
 app.add_typer(data.app, name="data")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vedette_train.models.mobilenet_v2_3d import MODES, PADDINGS, TIME_POOLINGS, MobileNetV2_3d
+from vedette_train.models.mobilenet_v2_3d import MODES, PADDINGS, SAME_FEATURE, TIME_POOLINGS, MobileNetV2_3d
 
 STAGE_ENDS = {"stem": 0, "b1": 1, "b2": 3, "b3": 6, "b4": 10, "b5": 13, "b6": 16, "b7": 17, "final": 18}
 # The table of the original network for 16 x 128 x 128: channels, T, H = W.
@@ -134,7 +134,9 @@ def test_the_class_maps_sum_up_to_the_logits_of_forward(mode, pooling, frames):
     with torch.inference_mode():
         logits, heatmap = network.forward_with_heatmap(clips)
         assert torch.allclose(logits, network(clips), atol=1e-5)
-    assert torch.allclose(heatmap.mean(dim=(2, 3, 4)) + network.head.bias, logits, atol=1e-6)
+    # Frames that are almost the largest share the map, but not the maximum.
+    slack = SAME_FEATURE * network.head.weight.abs().sum().item() if pooling == "max" else 1e-6
+    assert torch.allclose(heatmap.mean(dim=(2, 3, 4)) + network.head.bias, logits, atol=slack)
     assert heatmap.shape == (2, 3, 1 if mode == "standard" else frames, 1, 2)
 
 

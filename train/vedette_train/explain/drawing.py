@@ -212,11 +212,11 @@ def curve_strip(
     )
 
 
-def png_of(figure: Figure) -> bytes:
-    """Return a figure as PNG."""
+def png_of(figure: Figure, dpi: int = _DPI) -> bytes:
+    """Return a figure as PNG of so many pixels an inch."""
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
+    figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "aggregation_shares",
     "check_aggregation",
     "linear_evidence",
+    "nearness",
     "winners",
 ]
 
@@ -46,8 +47,13 @@ def winners(x: Tensor, dim: int | tuple[int, ...], slack: float) -> Tensor:
         dim: over which the maximum is taken; the shares sum to 1 over it.
         slack: in units of `x`.
     """
-    near = (1.0 - (x.amax(dim, keepdim=True) - x) / slack).clamp(min=0.0)
+    near = nearness(x, x.amax(dim, keepdim=True), slack)
     return near / near.sum(dim, keepdim=True)
+
+
+def nearness(x: Tensor, largest: Tensor, slack: float) -> Tensor:
+    """Return 1 where x is `largest`, 0 where it is less by `slack` or more, a ramp between."""
+    return (1.0 - (largest - x) / slack).clamp(min=0.0)
 
 
 def above_zero(x: Tensor, slack: float) -> Tensor:

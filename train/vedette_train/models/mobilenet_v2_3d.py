@@ -15,10 +15,11 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from vedette_edge.manifest import Cells
+from vedette_train.models.class_maps import winners
 from vedette_train.models.inflate import inflate, load_imagenet_weights
 from vedette_train.models.layers import ConvBnRelu6, InvertedResidual3d, PaddedConv3d, Stride
 
-__all__ = ["MODES", "PADDINGS", "TIME_POOLINGS", "MobileNetV2_3d"]
+__all__ = ["MODES", "PADDINGS", "SAME_FEATURE", "TIME_POOLINGS", "MobileNetV2_3d"]
 
 # One row a stage: expansion t, channels c, repeats n, spatial stride s, time stride in "standard" mode.
 _STAGES = (
@@ -50,6 +51,8 @@ MODES = {
 # keep it at the first pixel; padding only at the end moves it by half of a stride.
 PADDINGS = {"symmetric": 0.5, "end": 31.5}
 TIME_POOLINGS = ("mean", "max")
+# Frames whose means of a channel differ by less than this are equally large; features lie in 0..6.
+SAME_FEATURE = 1e-2
 
 
 class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyphen
@@ -101,6 +104,7 @@ class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyph
             )
         strides_in_time, causal = MODES[mode]
         pad_at_end = padding == "end"
+        self.causal = causal
         self.time_pooling = time_pooling
         self.heatmap_cells = Cells(stride=32.0, first=PADDINGS[padding])
         channels = int(_STEM_CHANNELS * width_mult)
@@ -157,12 +161,15 @@ class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyph
         The map of class k is `sum_c w[k, c] * A[c]` over the last convolution A; its mean over T', H', W'
         plus the bias is the logit. Where the largest frame counts, A is zero in the others.
         """
-        features = self.features(x)
+        return self.evidence(self.features(x))
+
+    def evidence(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Map features (N, C, T', H', W') to logits (N, K) and class maps (N, K, T', H', W')."""
+        logits: Tensor = self.head(self.pooled(features))
         if self.time_pooling == "max":
             features = features * _share_of_largest(features)
         weight = self.head.weight[:, :, None, None, None]
-        heatmap = nn.functional.conv3d(features, weight)
-        return heatmap.mean(dim=(2, 3, 4)) + self.head.bias, heatmap
+        return logits, nn.functional.conv3d(features, weight)
 
 
 def _share_of_largest(features: Tensor) -> Tensor:
@@ -171,8 +178,7 @@ def _share_of_largest(features: Tensor) -> Tensor:
     Frames that are equally large share it. (N, C, T', H', W') to (N, C, T', 1, 1).
     """
     frames = features.mean(dim=(3, 4), keepdim=True)
-    largest = (frames == frames.amax(dim=2, keepdim=True)).to(features.dtype)
-    return largest * (features.shape[2] / largest.sum(dim=2, keepdim=True))
+    return winners(frames, 2, SAME_FEATURE) * features.shape[2]
 
 
 def _initialise(network: nn.Module) -> None:

@@ -18,14 +18,17 @@ import torch_pruning
 from torch import Tensor, nn
 
 from vedette_edge.manifest import InputSpec
+from vedette_train.anomaly import detectors
 from vedette_train.models import dual_stream_head
 from vedette_train.models.dual_stream_layers import Cbam3d
+from vedette_train.models.pooling import grid_means
 from vedette_train.settings import refuse_unknown_beginnings
 from vedette_train.slim.cut import CUTTABLE, is_depthwise, width
 
 __all__ = ["Group", "Member", "as_it_was", "find_groups", "groups_of"]
 
 _ROOTS = (nn.Conv2d, nn.Conv3d, nn.Linear)
+_WITH_GRIDS = (dual_stream_head, detectors)
 _SIDE = 64  # pixels that are enough to trace a network
 
 
@@ -181,22 +184,24 @@ class _ByPlace(torch.autograd.Function):
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Show the tracer the 3x3 grid as one step, and the spatial attention as given from outside.
+    """Show the tracer means over a grid as one step, and the spatial attention as given from outside.
 
     The grid's matrix products mix places only. The spatial attention looks at mean and maximum over all
     channels, so it belongs to none of them.
     """
-    to_grid, attention = dual_stream_head._to_grid, Cbam3d.spatial_attention
+    attention = Cbam3d.spatial_attention
 
-    def grid(x: Tensor) -> Tensor:
+    def grid(x: Tensor, rows: int, columns: int) -> Tensor:
         with torch.no_grad():
-            means = to_grid(x)
+            means = grid_means(x, rows, columns)
         return _ByPlace.apply(x, means)  # type: ignore[no-any-return, no-untyped-call]
 
-    dual_stream_head._to_grid = grid
+    for module in _WITH_GRIDS:
+        module.grid_means = grid  # type: ignore[attr-defined]
     Cbam3d.spatial_attention = torch.no_grad()(attention)  # type: ignore[method-assign]
     try:
         yield
     finally:
-        dual_stream_head._to_grid = to_grid
+        for module in _WITH_GRIDS:
+            module.grid_means = grid_means  # type: ignore[attr-defined]
         Cbam3d.spatial_attention = attention  # type: ignore[method-assign]

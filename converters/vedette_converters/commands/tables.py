@@ -1,0 +1,38 @@
+"""How commands show a bundle on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.markup import escape
+from rich.table import Table
+
+from vedette_converters.figures import COLUMNS, machines, rows
+from vedette_edge.manifest import Manifest, Measured
+from vedette_train.console import console, log
+
+__all__ = ["print_bundle"]
+
+
+def print_bundle(title: str, manifest: Manifest, measured: Mapping[str, Measured] | None = None) -> None:
+    """Print a row a variant, and what was refused.
+
+    Args:
+        title: above the table.
+        manifest: of the bundle.
+        measured: costs by variant; by default those that the manifest names.
+    """
+    found = rows(manifest, measured)
+    table = Table(
+        title=escape(f"{title}  (release {manifest.release})"),
+        caption=escape(f"measured on: {machines(found)}"),
+        title_justify="left",
+        caption_justify="left",
+    )
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=column == COLUMNS[0])
+    for row in found:
+        table.add_row(*map(escape, row.texts()))
+    console.print(table)
+    for one in manifest.refused:
+        log(f"refused: {one.runtime}-{one.precision}-{one.mode}: {one.reason}", style="yellow")

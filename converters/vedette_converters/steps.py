@@ -1,0 +1,81 @@
+"""The steps of an optimisation as they are: prune and train on, convert, measure on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from vedette_converters.benchmark import benchmark_here
+from vedette_converters.convert import convert
+from vedette_converters.optimise import Steps
+from vedette_converters.plan import BOUNDS, Plan
+from vedette_converters.trials import Search
+from vedette_edge.bundle import open_bundle
+from vedette_edge.errors import DataError
+from vedette_edge.manifest import Measured
+from vedette_train.anomaly.run import is_anomaly_run, open_anomaly_run
+from vedette_train.anomaly.training import fit_anomaly
+from vedette_train.console import steps
+from vedette_train.evaluate import dataset_root
+from vedette_train.fit import fit
+from vedette_train.runs import METRICS_FILE, MODEL_FILE, open_run
+from vedette_train.slim.rerun import refuse_other_pictures, slim_anomaly_recipe, slim_recipe
+from vedette_train.slim.settings import SlimSettings
+
+__all__ = ["real_steps", "weights_digest"]
+
+# Vector instructions take eight channels at a time.
+_ROUND_TO = 8
+
+
+def weights_digest(run: Path) -> str:
+    """Return the SHA-256 of a finished run's weights.
+
+    Raises:
+        DataError: when it has none.
+    """
+    try:
+        return hashlib.sha256((run / MODEL_FILE).read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(
+            f"{run} has no {MODEL_FILE}: it is not a finished run; give the --out of vedette-train fit"
+        ) from error
+
+
+def real_steps(run: Path, search: Search, data: Path | None) -> Steps:
+    """Return the steps for a run.
+
+    Args:
+        run: the dense one.
+        search: what is searched.
+        data: the run's dataset, where it moved.
+    """
+    plan = Plan(search.runtimes, search.precisions, search.modes)
+    bounds = BOUNDS.model_copy(update={"max_drop": search.max_drop})
+
+    def prune(ratio: float, out: Path) -> None:
+        if (out / METRICS_FILE).is_file():  # written last
+            return
+        settings = SlimSettings(ratio=ratio, max_ratio=max(0.9, ratio), round_to=_ROUND_TO)
+        resume = out.is_dir() and any(out.iterdir())
+        if is_anomaly_run(run):
+            detector = open_anomaly_run(run)
+            pictures = data or Path(detector.info.data_root)
+            refuse_other_pictures(detector, pictures)
+            fit_anomaly(
+                slim_anomaly_recipe(detector, settings, epochs=search.epochs), pictures, out, resume=resume
+            )
+        else:
+            classifier = open_run(run)
+            recipe = slim_recipe(classifier, settings, epochs=search.epochs)
+            fit(recipe, dataset_root(classifier, data), out, resume=resume)
+
+    def to_bundle(source: Path, out: Path) -> None:
+        with steps("open the run") as on_step:
+            convert(source, out, plan=plan, bounds=bounds, data=data, on_step=on_step)
+
+    def benchmark(bundle: Path) -> Mapping[str, Measured]:
+        return benchmark_here(open_bundle(bundle), threads=search.threads).measured
+
+    return Steps(prune, to_bundle, benchmark)
