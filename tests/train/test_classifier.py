@@ -1,6 +1,7 @@
 """The training step: loss, metrics, pairs of clips, frozen statistics, a loss that is not finite."""
 
 import math
+from pathlib import Path
 
 import vedette_train.torchvision_compat  # noqa: F401 - before lightning is imported
 
@@ -12,7 +13,7 @@ from vedette_edge.errors import DataError
 from vedette_train.classifier import ClipClassifier
 from vedette_train.losses import evidence_in_quiet_places, symmetric_divergence
 from vedette_train.models.mobilenet_v2_3d import MobileNetV2_3d
-from vedette_train.recipe import TrainSettings
+from vedette_train.recipe import DistilSettings, TrainSettings
 
 
 class Constant(nn.Module):
@@ -71,6 +72,18 @@ def test_the_loss_is_the_cross_entropy_weighed_and_smoothed():
     first = -(0.9 * log_p[0] + 3 * 0.1 * log_p[1])
     other = -(0.1 * log_p[0] + 3 * 0.9 * log_p[1])
     assert found.item() == pytest.approx((first + 2 * other) / (1 + 3 + 3))
+
+
+def test_a_teacher_has_its_share_of_the_loss_and_is_no_part_of_the_module():
+    distil = DistilSettings(run=Path("teacher"), weight=0.25, temperature=2.0)
+    teacher = Constant(2 * math.log(3), 0.0).requires_grad_(False)
+    settings = TrainSettings(distil=distil)
+    classifier = quiet(ClipClassifier(Constant(5.0, 5.0), 2, settings, teacher=teacher))
+    found = classifier.training_step(batch(0, 1), 0)
+    divergence = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    assert found.item() == pytest.approx(0.75 * math.log(2) + 0.25 * 4 * divergence)
+    assert [name for name, _ in classifier.named_parameters()] == ["network.logits"]
+    assert not any("teacher" in name for name in classifier.state_dict())
 
 
 def test_evidence_in_quiet_places_is_added_to_the_loss_while_training_and_only_then():

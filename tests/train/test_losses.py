@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from vedette_edge.manifest import Cells
-from vedette_train.losses import evidence_in_quiet_places, symmetric_divergence
+from vedette_train.losses import distillation, evidence_in_quiet_places, symmetric_divergence
 from vedette_train.models.mobilenet_v2_3d import PADDINGS, MobileNetV2_3d
 
 CELLS = Cells(stride=8.0, first=0.5)
@@ -105,3 +107,14 @@ def test_equal_predictions_do_not_diverge_however_sure_they_are():
     loss.backward()
     assert loss.item() == pytest.approx(0.0, abs=1e-6)
     assert torch.isfinite(logits.grad).all()
+
+
+def test_distillation_is_the_divergence_of_softened_probabilities():
+    # At T = 2 the teacher says 3/4 and 1/4, the student 1/2 and 1/2.
+    teacher, student = torch.tensor([[2 * math.log(3), 0.0]]), torch.tensor([[5.0, 5.0]], requires_grad=True)
+    found = distillation(student, teacher, 2.0)
+    assert found.item() == pytest.approx(4 * (0.75 * math.log(1.5) + 0.25 * math.log(0.5)))
+    found.backward()
+    # T^2 times (student's less teacher's probability) over T.
+    torch.testing.assert_close(student.grad, torch.tensor([[2 * (0.5 - 0.75), 2 * (0.5 - 0.25)]]))
+    assert distillation(teacher, teacher, 3.0).item() == pytest.approx(0, abs=1e-7)

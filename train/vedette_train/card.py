@@ -100,12 +100,19 @@ def _training(run: Run) -> str:
     start = f"the weights of {init.weights}" if init.weights else "random weights"
     if init.run:
         start = f"the run {init.run.name}"
+    if init.slim:
+        start += f", of which {init.slim.ratio:.0%} of the channels were removed"
     return (
         f"From {start}; {train.epochs} epochs, batches of {train.batch_size}, {train.optimizer}, "
         f"highest rate {train.lr:g}, weight decay {train.weight_decay:g}, label smoothing "
         f"{train.label_smoothing:g}, schedule {train.schedule}, precision {train.precision}, "
-        f"seed {run.recipe.seed}. Everything else is in recipe.yaml."
+        f"seed {run.recipe.seed}{_teacher(run)}. Everything else is in recipe.yaml."
     )
+
+
+def _teacher(run: Run) -> str:
+    distil = run.recipe.train.distil
+    return f", taught by the run {distil.run.name} with weight {distil.weight:g}" if distil else ""
 
 
 def _figures(metrics: dict[str, Any]) -> str:

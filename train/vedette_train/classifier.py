@@ -22,11 +22,12 @@ from torchmetrics.classification import (
 )
 
 from vedette_edge.errors import DataError
-from vedette_train.losses import evidence_in_quiet_places, symmetric_divergence
+from vedette_train.losses import distillation, evidence_in_quiet_places, symmetric_divergence
 from vedette_train.models import HeatmapModel
 from vedette_train.order import names_of
 from vedette_train.recipe import TrainSettings
 from vedette_train.schedule import make_optimizer, make_plateau, make_schedule
+from vedette_train.slim.cut import slimming_of
 
 __all__ = ["ClipClassifier"]
 
@@ -50,6 +51,7 @@ class ClipClassifier(L.LightningModule):
         class_weights: Tensor | None = None,
         freeze_batchnorm: bool = False,
         names: Sequence[str] = (),
+        teacher: nn.Module | None = None,
     ) -> None:
         """Train `network`; see `TrainSettings` for the knobs.
 
@@ -60,12 +62,14 @@ class ClipClassifier(L.LightningModule):
             class_weights: (K,) weights of the classes in the loss.
             freeze_batchnorm: keep all running statistics.
             names: name of the video behind each item of the training set, for messages.
+            teacher: for `settings.distil`, in evaluation mode; no part of this module or its checkpoints.
         """
         super().__init__()
         self.network = network
         self.settings = settings
         self.freeze_batchnorm = freeze_batchnorm
         self.names = names
+        self._teacher = (teacher,)  # in a tuple, where a module does not become part of this one
         self.plateau: ReduceLROnPlateau | None = None
         self.loss = nn.CrossEntropyLoss(class_weights, label_smoothing=settings.label_smoothing)
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
@@ -106,7 +110,7 @@ class ClipClassifier(L.LightningModule):
         if paired:
             clips, labels = clips.transpose(0, 1).flatten(0, 1), labels.repeat(2)
         logits, penalty = self._forward(clips, labels)
-        loss: Tensor = self.loss(logits, labels) + penalty
+        loss = self._taught(clips, logits, self.loss(logits, labels)) + penalty
         if paired:
             loss = loss + self.settings.consistency * symmetric_divergence(*logits.chunk(2))
         if not torch.isfinite(loss):
@@ -139,6 +143,15 @@ class ClipClassifier(L.LightningModule):
         quiet = evidence_in_quiet_places(clips, heatmap, labels, network.heatmap_cells)
         return logits.float(), self.settings.locality * quiet
 
+    def _taught(self, clips: Tensor, logits: Tensor, loss: Tensor) -> Tensor:
+        """Return the loss of the labels, or a mixture of it with the distance from the teacher."""
+        (teacher,), distil = self._teacher, self.settings.distil
+        if teacher is None or distil is None:
+            return loss
+        with torch.no_grad():
+            wanted = teacher.to(clips.device)(clips).float()
+        return (1 - distil.weight) * loss + distil.weight * distillation(logits, wanted, distil.temperature)
+
     def _not_finite(self, loss: Tensor, batch_idx: int, items: Sequence[Tensor]) -> str:
         videos = f" ({names_of(items[0].tolist(), self.names)})" if items and self.names else ""
         return (
@@ -162,9 +175,11 @@ class ClipClassifier(L.LightningModule):
             self.plateau.step(self.trainer.callback_metrics[self.settings.monitor])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the state of the plateau."""
+        """Add the state of the plateau, and what was removed from the network."""
         if self.plateau:
             checkpoint["plateau"] = self.plateau.state_dict()
+        if slimming := slimming_of(self.network):
+            checkpoint["slimming"] = slimming.model_dump_json()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the state of the plateau until the optimiser is made."""

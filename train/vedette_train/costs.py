@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vedette_edge.clips import ClipStream
@@ -22,7 +24,9 @@ from vedette_edge.video import read_frames
 from vedette_train.recipe import Recipe
 from vedette_train.runs import build_network
 
-__all__ = ["Cost", "count_gmacs", "machine", "measure_costs"]
+__all__ = ["Cost", "count_gmacs", "in_turns", "machine", "measure_costs", "parameter_count"]
+
+Key = TypeVar("Key")
 
 _WARM_UP, _ROUNDS = 2, 10
 _MILLI = 1000.0
@@ -79,10 +83,10 @@ def measure_costs(recipes: Mapping[str, Recipe], classes: int, video: Path) -> d
         if spec.flow and recipe.data.blind != "flow":
             frames = _first_clip(video, spec)
             calls[name, "flow"] = partial(clip_flow, frames, spec.flow, spec.color)
-    times = _in_turns(calls)
+    times = in_turns(calls)
     return {
         name: Cost(
-            sum(parameter.numel() for parameter in networks[name].parameters()),
+            parameter_count(networks[name]),
             count_gmacs(calls[name, "network"]),
             times[name, "network"],
             times.get((name, "flow"), 0.0),
@@ -99,17 +103,22 @@ def _first_clip(video: Path, spec: InputSpec) -> list[Image]:
     return [item.fitted for item in stream.finish()[0].items]
 
 
-def _in_turns(calls: Mapping[tuple[str, str], Callable[[], object]]) -> dict[tuple[str, str], float]:
-    """Return the median time of each call, milliseconds."""
-    times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
+def in_turns(calls: Mapping[Key, Callable[[], object]], rounds: int = _ROUNDS) -> dict[Key, float]:
+    """Return the median time of each call, milliseconds; whatever else the machine does meets all."""
+    times: dict[Key, list[float]] = {key: [] for key in calls}
     with torch.inference_mode():
-        for turn in range(_WARM_UP + _ROUNDS):
+        for turn in range(_WARM_UP + rounds):
             for key, call in calls.items():
                 start = time.perf_counter()
                 call()
                 if turn >= _WARM_UP:
                     times[key].append(_MILLI * (time.perf_counter() - start))
     return {key: median(values) for key, values in times.items()}
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Return how many numbers a network learns."""
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def count_gmacs(call: Callable[[], object]) -> float:

@@ -10,6 +10,8 @@ import logging
 import math
 import warnings
 from collections.abc import Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
@@ -25,6 +27,7 @@ from vedette_edge.errors import UsageError
 from vedette_train.checkpoints import BEST, LAST, WholeFiles, checkpoint_callbacks, read_checkpoint
 from vedette_train.classifier import ClipClassifier
 from vedette_train.console import log, progress
+from vedette_train.costs import parameter_count
 from vedette_train.data.folder import Video, fingerprint
 from vedette_train.data.frames import cache_directory
 from vedette_train.data.parts import Parts, load_parts
@@ -51,7 +54,9 @@ from vedette_train.runs import (
     save_start,
     save_weights,
 )
-from vedette_train.start import starting_network
+from vedette_train.slim.record import Slimming
+from vedette_train.slim.settings import SlimSettings
+from vedette_train.start import resumed_network, starting_network, teacher_of
 from vedette_train.trackers import WandbTarget, attach_to_wandb, loggers
 
 __all__ = ["fit", "train"]
@@ -163,7 +168,7 @@ def train(
         write_debug_videos(recipe, parts.train, cache, out / "debug_output")
     found = loggers(out, recipe, wandb)
     watching = [
-        *([Pruning(recipe.train.prune)] if recipe.train.prune else []),
+        *_masks(recipe),
         *([QuantisationAware(recipe.train.quantise)] if recipe.train.quantise else []),
         EpochReport(out),
         *checkpoint_callbacks(out, recipe.train, measured=bool(parts.val)),
@@ -174,9 +179,9 @@ def train(
             warnings.filterwarnings("ignore", message=message)
         trainer = _trainer(recipe, found, watching, devices)
         loaders = make_loaders(recipe, parts, cache, world=trainer.world_size, rank=trainer.global_rank)
-        classifier = _classifier(recipe, parts)
-        trainer.callbacks.append(BatchSeeds(recipe.seed, loaders.order))  # type: ignore[attr-defined]
         checkpoint = _checkpoint(out) if resume else None
+        classifier = _classifier(recipe, parts, _network(recipe, parts, cache, checkpoint))
+        trainer.callbacks.append(BatchSeeds(recipe.seed, loaders.order))  # type: ignore[attr-defined]
         if recipe.init.probe and checkpoint is None:
             _probe(recipe, parts, cache, classifier.network)
         if recipe.train.epochs:
@@ -204,15 +209,54 @@ def _info(parts: Parts, data: Path) -> RunInfo:
     )
 
 
-def _classifier(recipe: Recipe, parts: Parts) -> ClipClassifier:
+def _masks(recipe: Recipe) -> list[Callback]:
+    settings = recipe.train.prune
+    if settings is None:
+        return []
+    if not settings.remove:
+        return [Pruning(settings)]
+    from vedette_train.slim.masks import group_channels
+
+    return [Pruning(settings, partial(group_channels, spec=recipe.data.input))]
+
+
+def _network(recipe: Recipe, parts: Parts, cache: Path, checkpoint: Path | None) -> nn.Module:
+    """Return the network that training starts with, or goes on with, as slim as it then is."""
+    labels = parts.folder.labels
+    if checkpoint and (slimming := read_checkpoint(checkpoint).get("slimming")):
+        return resumed_network(recipe, labels, Slimming.model_validate_json(slimming))
+    network = starting_network(recipe, labels)
+    if recipe.init.slim:
+        _slim(recipe, recipe.init.slim, parts, cache, network)
+    return network
+
+
+def _slim(recipe: Recipe, settings: SlimSettings, parts: Parts, cache: Path, network: nn.Module) -> None:
+    """Remove channels, with a look at some training batches."""
+    # Only now, because it brings torch-pruning.
+    from vedette_train.slim.remove import slim
+    from vedette_train.slim.statistics import measure_again
+
+    before = parameter_count(network)
+    # Single clips, though training may ask for pairs.
+    single = recipe.model_copy(update={"train": recipe.train.model_copy(update={"consistency": 0.0})})
+    batches = list(islice(make_loaders(single, parts, cache).training, settings.batches))
+    slim(network, recipe.data.input, settings, batches)
+    if not recipe.init.freeze_batchnorm:
+        measure_again(network, batches)
+    _tell_what_stays(network, before)
+
+
+def _classifier(recipe: Recipe, parts: Parts, network: nn.Module) -> ClipClassifier:
     labels = parts.folder.labels
     return ClipClassifier(
-        starting_network(recipe, labels),
+        network,
         len(labels),
         recipe.train,
         class_weights=_class_weights(parts.train, len(labels)) if recipe.train.balance else None,
         freeze_batchnorm=recipe.init.freeze_batchnorm,
         names=[video.name for video in parts.train for _ in range(recipe.data.clips_per_video)],
+        teacher=teacher_of(recipe, labels),
     )
 
 
@@ -302,9 +346,25 @@ def _save(recipe: Recipe, out: Path, classifier: ClipClassifier, *, measured: bo
     """Write the weights as the recipe wants them kept, after the last epoch or after the best, and curves."""
     if recipe.train.keep == "best" and measured and recipe.train.epochs:
         classifier.load_state_dict(read_checkpoint(out / BEST)["state_dict"])
-    save_weights(out, classifier.network)
-    if recipe.train.prune:
+    if recipe.train.prune and recipe.train.prune.remove:
+        _remove_masked(recipe, classifier.network)
+    elif recipe.train.prune:
         zero, channels = zero_channels(classifier.network)
         log(f"pruned: {zero} of {channels} channels are zero ({zero / channels:.1%})")
+    save_weights(out, classifier.network)
     if recipe.train.epochs:
         plot_curves(read_history(out), out / "curves.png")
+
+
+def _remove_masked(recipe: Recipe, network: nn.Module) -> None:
+    from vedette_train.slim.groups import groups_of
+    from vedette_train.slim.remove import remove_silent
+
+    before = parameter_count(network)
+    remove_silent(network, groups_of(network, recipe.data.input))
+    _tell_what_stays(network, before)
+
+
+def _tell_what_stays(network: nn.Module, before: int) -> None:
+    after = parameter_count(network)
+    log(f"channels removed: {after:,} of {before:,} parameters stay ({after / before:.1%})")

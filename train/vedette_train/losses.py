@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vedette_edge.manifest import Cells
 
-__all__ = ["evidence_in_quiet_places", "symmetric_divergence"]
+__all__ = ["distillation", "evidence_in_quiet_places", "symmetric_divergence"]
 
 
 def evidence_in_quiet_places(clips: Tensor, heatmap: Tensor, labels: Tensor, cells: Cells) -> Tensor:
@@ -53,6 +53,24 @@ def symmetric_divergence(first: Tensor, second: Tensor) -> Tensor:
     forward = F.kl_div(q, p, reduction="batchmean", log_target=True)
     backward = F.kl_div(p, q, reduction="batchmean", log_target=True)
     return 0.5 * (forward + backward)
+
+
+def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Return how far a network is from its teacher [Hinton et al., 2015, arXiv 1503.02531]: T^2 KL(t || s).
+
+    T^2 keeps its gradient as large as that of the labels' loss, whatever the temperature.
+
+    Args:
+        student: (N, K) logits.
+        teacher: (N, K) logits, without gradient.
+        temperature: T, by which both are divided.
+
+    Returns:
+        Scalar >= 0, in nats, the mean over the batch.
+    """
+    wanted = F.log_softmax(teacher / temperature, dim=1)
+    found = F.log_softmax(student / temperature, dim=1)
+    return temperature**2 * F.kl_div(found, wanted, reduction="batchmean", log_target=True)
 
 
 def _around_cells(values: Tensor, cells: Cells, rows: int, columns: int) -> Tensor:

@@ -6,14 +6,17 @@ masked share *is* the ramp's: masked channels are zero, therefore the weakest, t
 the share never falls and never compounds. The names of the weights do not change, so a checkpoint of a
 pruned network is one of the network.
 
+With `remove`, not convolutions one by one are masked but the channels of all layers that share them
+(`vedette_train.slim`), so that at the end of the training they leave without changing what the network gives.
+
 `compounding` repeats a published defect for comparison: each step takes its share of the channels that
 are left, and a ramp from 5 to 30 % takes 88 %.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
@@ -26,8 +29,10 @@ from vedette_edge.errors import ConfigError
 from vedette_train.recipe import PruneSettings, TrainSettings
 
 __all__ = [
+    "Prunable",
     "Pruning",
     "check_ramp",
+    "convolutions",
     "first_complete_epoch",
     "masked_channels",
     "prunable",
@@ -124,34 +129,85 @@ def zero_channels(network: nn.Module) -> tuple[int, int]:
     return zero, sum(conv.out_channels for conv in convolutions)
 
 
+class Prunable(Protocol):
+    """Channels that can be masked.
+
+    Attributes:
+        channels: how many, C.
+    """
+
+    channels: int
+
+    def weakest(self, count: int) -> Tensor:
+        """Return which `count` channels matter least, masked ones first: (C,) bool."""
+        ...
+
+    def silence(self, mask: Tensor) -> None:
+        """Set the channels of a mask (C,) to zero."""
+        ...
+
+
+class _Convolution:
+    """The output channels of one convolution."""
+
+    def __init__(self, conv: nn.Conv3d) -> None:
+        self._conv = conv
+        self.channels = conv.out_channels
+
+    def weakest(self, count: int) -> Tensor:
+        return weakest(self._conv.weight, count)
+
+    @torch.no_grad()
+    def silence(self, mask: Tensor) -> None:
+        conv = self._conv
+        conv.weight[mask.to(conv.weight.device)] = 0.0
+        if conv.bias is not None:
+            conv.bias[mask.to(conv.bias.device)] = 0.0
+
+
+def convolutions(network: nn.Module) -> Mapping[str, Prunable]:
+    """Return the output channels of the prunable convolutions, by name."""
+    return {name: _Convolution(conv) for name, conv in prunable(network).items()}
+
+
 class Pruning(Callback):
     """Masks the network of a `ClipClassifier` while it is trained, and logs the masked share, `pruned`."""
 
-    def __init__(self, settings: PruneSettings) -> None:
-        """Follow the ramp of `settings`."""
+    def __init__(
+        self,
+        settings: PruneSettings,
+        find: Callable[[nn.Module], Mapping[str, Prunable]] = convolutions,
+    ) -> None:
+        """Follow the ramp of `settings` on what `find` finds in the network."""
         self._settings = settings
+        self._find = find
+        self._found: Mapping[str, Prunable] = {}
         self._masks: dict[str, Tensor] = {}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Find what can be masked."""
+        del trainer
+        self._found = self._find(_network(pl_module))
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Choose the epoch's channels and mask them."""
-        network = _network(pl_module)
-        for name, conv in prunable(network).items():
+        del pl_module
+        for name, unit in self._found.items():
             before = int(self._masks[name].sum()) if name in self._masks else 0
-            count = masked_channels(self._settings, trainer.current_epoch, conv.out_channels, before)
+            count = masked_channels(self._settings, trainer.current_epoch, unit.channels, before)
             if count > before:
-                self._masks[name] = weakest(conv.weight, count)
-        self._apply(network)
+                self._masks[name] = unit.weakest(count)
+        self._apply()
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, *_: Any) -> None:
         """Undo what the optimiser did to masked channels."""
-        del trainer
-        self._apply(_network(pl_module))
+        self._apply()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the masked share."""
         del trainer
-        zero, channels = zero_channels(_network(pl_module))
-        pl_module.log("pruned", zero / channels)
+        masked = sum(int(mask.sum()) for mask in self._masks.values())
+        pl_module.log("pruned", masked / sum(unit.channels for unit in self._found.values()))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the masks, for the checkpoint."""
@@ -161,14 +217,9 @@ class Pruning(Callback):
         """Go on with the masks of a checkpoint."""
         self._masks = dict(state_dict)
 
-    @torch.no_grad()
-    def _apply(self, network: nn.Module) -> None:
-        convolutions = prunable(network)
+    def _apply(self) -> None:
         for name, mask in self._masks.items():
-            conv = convolutions[name]
-            conv.weight[mask.to(conv.weight.device)] = 0.0
-            if conv.bias is not None:
-                conv.bias[mask.to(conv.bias.device)] = 0.0
+            self._found[name].silence(mask)
 
 
 def _network(module: L.LightningModule) -> nn.Module:

@@ -16,10 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import Decision, InputSpec
 from vedette_train.settings import Section, packaged_recipes, read_settings, validate
+from vedette_train.slim.settings import SlimSettings
 
 __all__ = [
     "AugmentSettings",
     "DataSettings",
+    "DistilSettings",
     "InitSettings",
     "ModelSettings",
     "PruneSettings",
@@ -61,6 +63,10 @@ class InitSettings(Section):
         "inflate, or of r3d_18 on Kinetics. None: random.",
     )
     run: Path | None = Field(None, description="A finished run whose weights to go on from (fine-tuning).")
+    slim: SlimSettings | None = Field(
+        None,
+        description="Channels that leave these weights before training; with train.epochs 0 that is all.",
+    )
     freeze_batchnorm: bool = Field(
         False, description="Keep running statistics; needed for weights with folded batch norm."
     )
@@ -139,6 +145,18 @@ class PruneSettings(Section):
     compounding: bool = Field(
         False, description="As published: each step prunes what is left, so far more than `end` is lost."
     )
+    remove: bool = Field(
+        False,
+        description="Mask channels in all layers that share them, and remove them when the training is over.",
+    )
+
+
+class DistilSettings(Section):
+    """A teacher: the network also learns what a trained one says [Hinton et al. 2015, arXiv 1503.02531]."""
+
+    run: Path = Field(description="A finished run with the same labels and input.")
+    weight: Fraction = Field(0.5, description="Share of the teacher in the loss; the labels have the rest.")
+    temperature: float = Field(2.0, gt=0, description="Softens what both say, when they are compared.")
 
 
 class QuantiseSettings(Section):
@@ -164,7 +182,7 @@ class QuantiseSettings(Section):
 class TrainSettings(Section):
     """The loop."""
 
-    epochs: int = Field(20, ge=0, description="0 only with init.probe.")
+    epochs: int = Field(20, ge=0, description="0 only with init.probe or init.slim.")
     batch_size: int = Field(8, ge=1)
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = Field(
         "adamw", description="sgd: Nesterov momentum 0.9."
@@ -194,6 +212,7 @@ class TrainSettings(Section):
     )
     balance: bool = Field(False, description="Weigh the classes by the inverse of their frequency.")
     prune: PruneSettings | None = None
+    distil: DistilSettings | None = None
     quantise: QuantiseSettings | None = Field(None, description="Train for int8; None: for floats.")
     monitor: Literal["val_loss", "val_accuracy", "val_f1"] = Field(
         "val_loss", description="What the best epoch, early stopping and plateaus look at."
@@ -260,8 +279,12 @@ def recipe_from_dict(data: dict[str, Any], source: str) -> Recipe:
             f"{source}: train.locality needs data.input.temporal: difference, where zero means that nothing "
             "happens"
         )
-    if not recipe.train.epochs and not recipe.init.probe:
+    if not recipe.train.epochs and not recipe.init.probe and not recipe.init.slim:
         raise ConfigError(f"{source}: train.epochs is 0 and init.probe is 0: nothing would be trained")
+    if recipe.init.slim and not (recipe.init.run or recipe.init.weights):
+        raise ConfigError(
+            f"{source}: init.slim removes channels of trained weights; set init.run or init.weights"
+        )
     if recipe.data.val_share == 0 and not recipe.data.split_file and recipe.train.needs_validation:
         raise ConfigError(
             f"{source}: data.val_share is 0, so no epoch can be chosen; set train.keep: last, without "

@@ -5,6 +5,7 @@ RUN/
 ├── run.json           labels, dataset fingerprint, split, unreadable videos, versions, calibration
 ├── split.csv          path,label,group,part: every video's part
 ├── model.pt           the weights that the recipe says to keep
+├── slimming.json      the channels that were kept, where some were removed
 ├── history.csv        one row an epoch            curves.png
 ├── epochs.jsonl       the same with the confusion matrix of the validation part, rows the truth
 ├── metrics.json       figures with 95 % intervals, of the part that the run reports
@@ -38,6 +39,8 @@ from vedette_train.models import create_for_input
 from vedette_train.models.blind import blind
 from vedette_train.recipe import Recipe, recipe_from_dict
 from vedette_train.settings import read_yaml
+from vedette_train.slim.cut import cut, slimming_of
+from vedette_train.slim.record import read_slimming
 
 __all__ = [
     "Calibration",
@@ -172,10 +175,13 @@ class Run:
         """Build the network with the run's weights, in evaluation mode, on the CPU.
 
         Raises:
-            DataError: when the weights are missing, damaged, of another network, or not all finite.
+            DataError: when the weights or the record of removed channels are missing, damaged, of another
+                network, or not all finite.
         """
         path = self.directory / MODEL_FILE
         network = build_network(self.recipe, len(self.info.labels))
+        if slimming := read_slimming(self.directory):
+            cut(network, slimming)
         try:
             state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
             network.load_state_dict(state)
@@ -297,7 +303,9 @@ def _flat(data: dict[str, object], prefix: str = "") -> dict[str, object]:
 
 
 def save_weights(directory: Path, network: nn.Module) -> None:
-    """Write the network's weights as `model.pt`."""
+    """Write the network's weights as `model.pt`, and what was removed from it as `slimming.json`."""
+    if slimming := slimming_of(network):
+        slimming.write(directory)
     save_state(directory / MODEL_FILE, network)
 
 

@@ -19,7 +19,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vedette_edge.errors import ConfigError, DataError
 from vedette_edge.validation import describe_errors
 
-__all__ = ["Section", "packaged_recipes", "read_settings", "read_yaml", "validate"]
+__all__ = [
+    "Section",
+    "packaged_recipes",
+    "read_settings",
+    "read_yaml",
+    "refuse_unknown_beginnings",
+    "validate",
+]
 
 
 class _Loader(yaml.SafeLoader):
@@ -103,6 +110,24 @@ def validate(data: dict[str, Any], kind: type[Settings], source: str) -> Setting
         return kind.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
         raise ConfigError(f"{source}: {describe_errors(error, kind)}") from error
+
+
+def refuse_unknown_beginnings(names: Sequence[str], beginnings: Sequence[str], key: str) -> None:
+    """Raise where no layer's name begins as a setting says.
+
+    Args:
+        names: dotted names of layers or parameters.
+        beginnings: what the setting holds.
+        key: the setting, for the message.
+
+    Raises:
+        ConfigError: names candidates.
+    """
+    for beginning in beginnings:
+        if not any(name.startswith(beginning) for name in names):
+            parts = sorted({".".join(name.split(".")[:depth]) for name in names if name for depth in (1, 2)})
+            near = get_close_matches(beginning, parts, n=3) or parts[:8]
+            raise ConfigError(f"{key}: no layer's name begins with '{beginning}'; try: {', '.join(near)}")
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

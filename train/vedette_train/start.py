@@ -1,9 +1,11 @@
-"""Where the weights of a training start: at random, published, or of another run; and which stay."""
+"""Where the weights of a training start: at random, published, or of another run; and which stay.
+
+Beside them stands the teacher, whose weights never change.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -13,9 +15,12 @@ from vedette_train.console import log
 from vedette_train.models import Pretrainable, pretrainable
 from vedette_train.recipe import Recipe
 from vedette_train.runs import INFO_FILE, build_network, open_run
+from vedette_train.settings import refuse_unknown_beginnings
+from vedette_train.slim.cut import cut, slimming_of
+from vedette_train.slim.record import Slimming
 from vedette_train.weights import read_state_dict
 
-__all__ = ["freeze", "starting_network", "transfer"]
+__all__ = ["freeze", "resumed_network", "starting_network", "teacher_of", "transfer"]
 
 
 def starting_network(recipe: Recipe, labels: Sequence[str]) -> nn.Module:
@@ -37,10 +42,51 @@ def starting_network(recipe: Recipe, labels: Sequence[str]) -> nn.Module:
     if init.weights:
         _load_pretrained(network, recipe.model.name, init.weights)
     if init.run:
-        state, known = _weights_of(init.run)
+        state, known, slimming = _weights_of(init.run)
+        if slimming:
+            cut(network, slimming)
         transfer(network, state, str(init.run), same_classes=known is None or known == tuple(labels))
     freeze(network, init.freeze)
     return network
+
+
+def resumed_network(recipe: Recipe, labels: Sequence[str], slimming: Slimming) -> nn.Module:
+    """Build the network of a training that goes on, as slim as it was; its weights come from the checkpoint.
+
+    Raises:
+        ConfigError: as `starting_network`.
+        DataError: when the record is of another network.
+    """
+    network = build_network(recipe, len(labels))
+    cut(network, slimming)
+    freeze(network, recipe.init.freeze)
+    return network
+
+
+def teacher_of(recipe: Recipe, labels: Sequence[str]) -> nn.Module | None:
+    """Return the network of the run that `train.distil` names, frozen, in evaluation mode; None without.
+
+    Raises:
+        ConfigError: when it tells other classes apart or takes another input.
+        DataError: when the run cannot be read.
+    """
+    if recipe.train.distil is None:
+        return None
+    run = open_run(recipe.train.distil.run)
+    of_teacher, of_student = run.recipe.data.input.model_dump(), recipe.data.input.model_dump()
+    differ = [
+        f"input.{key} {of_teacher[key]} there, {value} here"
+        for key, value in of_student.items()
+        if of_teacher[key] != value
+    ]
+    if run.info.labels != tuple(labels):
+        differ.insert(0, f"labels {', '.join(run.info.labels)} there, {', '.join(labels)} here")
+    if differ:
+        raise ConfigError(
+            f"train.distil.run: {run.directory} cannot teach recipe '{recipe.name}': {'; '.join(differ)}; "
+            "name a run with the same labels and input"
+        )
+    return run.network().requires_grad_(False)
 
 
 def transfer(network: nn.Module, state: Mapping[str, Tensor], source: str, *, same_classes: bool) -> None:
@@ -79,11 +125,7 @@ def freeze(network: nn.Module, prefixes: Sequence[str]) -> None:
         ConfigError: when a prefix fits no parameter, or all parameters are frozen; names candidates.
     """
     names = [name for name, _ in network.named_parameters()]
-    for prefix in prefixes:
-        if not any(name.startswith(prefix) for name in names):
-            parts = sorted({".".join(name.split(".")[:depth]) for name in names for depth in (1, 2)})
-            near = get_close_matches(prefix, parts, n=3) or parts[:8]
-            raise ConfigError(f"init.freeze: no layer's name begins with '{prefix}'; try: {', '.join(near)}")
+    refuse_unknown_beginnings(names, prefixes, "init.freeze")
     for name, parameter in network.named_parameters():
         if name.startswith(tuple(prefixes)) and prefixes:
             parameter.requires_grad_(False)
@@ -106,9 +148,10 @@ def _head_of(network: nn.Module) -> set[str]:
     return {f"{linear[-1]}.weight", f"{linear[-1]}.bias"} if linear else set()
 
 
-def _weights_of(source: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
-    """Return the weights of a run or a file, and the classes that a run tells apart."""
+def _weights_of(source: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | None, Slimming | None]:
+    """Return the weights of a run or a file, the classes that a run tells apart, and what it lost."""
     if source.is_dir() or (source / INFO_FILE).is_file():
         run = open_run(source)
-        return dict(run.network().state_dict()), run.info.labels
-    return read_state_dict(source, "a run or a state dict of tensors"), None
+        network = run.network()
+        return dict(network.state_dict()), run.info.labels, slimming_of(network)
+    return read_state_dict(source, "a run or a state dict of tensors"), None, None

@@ -15,11 +15,12 @@ from vedette_edge.files import write_atomically
 from vedette_train.distributed import is_first
 from vedette_train.recipe import Recipe
 from vedette_train.runs import CARD_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE
+from vedette_train.slim.record import SLIMMING_FILE
 
 __all__ = ["WandbTarget", "attach_to_wandb", "loggers"]
 
 _ID_FILE = "wandb-id.txt"
-_ATTACHED = (RECIPE_FILE, MODEL_FILE, METRICS_FILE, "history.csv", CARD_FILE)
+_ATTACHED = (RECIPE_FILE, MODEL_FILE, SLIMMING_FILE, METRICS_FILE, "history.csv", CARD_FILE)
 
 
 @dataclass(frozen=True, slots=True)

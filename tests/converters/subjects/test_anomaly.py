@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from anomaly_helpers import KINDS, tiny_anomaly, untrained_detector
+from vedette_converters.to_onnx import to_onnx
 
 from vedette_converters.subjects import open_subject
 from vedette_converters.subjects.anomaly import AnomalySubject, score_scale
-from vedette_converters.to_onnx import to_onnx
 from vedette_edge.errors import DataError
 from vedette_edge.preprocess import to_tensor
 from vedette_edge.runtimes.onnx import OnnxSession

@@ -61,7 +61,13 @@ def _largest(cells: Tensor, count: int) -> Tensor:
 
 
 class Detector(nn.Module, ABC):
-    """Judges pictures; the map is without its border, and the score is made of what the map shows."""
+    """Judges pictures; the map is without its border, and the score is made of what the map shows.
+
+    Attributes:
+        reads: name of the layer that takes the features' channels.
+    """
+
+    reads: str
 
     def __init__(self, reader: FeatureReader, recipe: AnomalyRecipe) -> None:
         """Freeze the backbone."""
@@ -89,6 +95,10 @@ class Detector(nn.Module, ABC):
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """Map pictures (N, 3, H, W) to one tensor (N, C, h, w): the backbone's work, which never changes."""
+
+    @abstractmethod
+    def whole_map(self, features: Tensor) -> Tensor:
+        """Map features to what is learnt of each cell, (N, h, w), border included."""
 
     @abstractmethod
     def parts(self, features: Tensor) -> list[Tensor]:
@@ -147,6 +157,7 @@ def _layers(sizes: Sequence[int], batch_norm: bool) -> list[nn.Module]:
 class Reconstruction(Detector):
     """What an autoencoder of good features cannot rebuild: S = mean over channels of (F - F')^2."""
 
+    reads = "autoencoder.encoder.0"
     mean: Tensor
     std: Tensor
 
@@ -192,6 +203,7 @@ class DrawnDefects(Detector):
     good patches [PatchCore, Roth et al. 2022] is added, as the log of its ratio to the picture's median.
     """
 
+    reads = "head.0"
     bank: Tensor
     mean: Tensor
     std: Tensor

@@ -21,11 +21,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from vedette_edge.errors import DataError
 from vedette_edge.files import write_atomically
-from vedette_train.anomaly.detectors import Detector, build_detector
+from vedette_train.anomaly.detectors import Detector
 from vedette_train.anomaly.folder import Picture
+from vedette_train.anomaly.mend import mend_reader
 from vedette_train.anomaly.recipe import AnomalyRecipe
 from vedette_train.anomaly.run import save_tensors
 from vedette_train.anomaly.samples import TrainingPictures, batches
+from vedette_train.anomaly.start import dense_reader, starting_detector
 from vedette_train.console import log, make_progress
 
 __all__ = ["TrainingLoop", "read_losses"]
@@ -68,7 +70,7 @@ class TrainingLoop:
         self.train = TrainingPictures([picture.path for picture in train], recipe)
         self.val = TrainingPictures([picture.path for picture in held_out], recipe, held_out=True)
         self.names = [picture.name for picture in train]
-        self.detector = build_detector(recipe).to(device)
+        self.detector = starting_detector(recipe, self.train).to(device)
         self.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = AveragedModel(self.detector, avg_fn=_moving_average(recipe.train.average))
         self.state = _State()
@@ -91,13 +93,22 @@ class TrainingLoop:
         if resume and (self.out / _CHECKPOINT).is_file():
             self._load()
         else:
-            if self.detector.measures:
-                self.detector.begin(self._measured(), self.recipe.seed)
-                self.averaged.module.load_state_dict(self.detector.state_dict())
+            self._begin()
         while self.state.epoch < settings.epochs and not self._stalled():
             self._epoch()
-        self.detector.load_state_dict(self.best if settings.keep == "best" else self._weights())
+        chosen = self.best if settings.keep == "best" and settings.epochs else self._weights()
+        self.detector.load_state_dict(chosen)
         self.detector.eval()
+
+    def _begin(self) -> None:
+        """Learn what comes before the first epoch."""
+        epochs, detector = self.recipe.init.mend, self.detector
+        if epochs:
+            dense = dense_reader(self.recipe).to(self.device)
+            mend_reader(detector.reader, dense, self.train, self.recipe, epochs)
+        if detector.measures:
+            detector.begin(self._measured(), self.recipe.seed)
+        self._averaged_detector().load_state_dict(detector.state_dict())
 
     def _weights(self) -> dict[str, Tensor]:
         """Return what is validated and kept: the averaged weights, with the running statistics of now."""

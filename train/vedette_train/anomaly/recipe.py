@@ -16,9 +16,11 @@ from pydantic import Field
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import InputSpec
 from vedette_train.settings import Section, read_settings, validate
+from vedette_train.slim.settings import SlimSettings
 
 __all__ = [
     "CHANNELS",
+    "AnomalyInitSettings",
     "AnomalyRecipe",
     "AnomalySettings",
     "BackboneSettings",
@@ -124,6 +126,21 @@ class AnomalySettings(Section):
     border: int = Field(3, ge=0, description="Cells at each border that no score and no picture shows.")
 
 
+class AnomalyInitSettings(Section):
+    """Where its weights start."""
+
+    run: Path | None = Field(None, description="A finished run whose weights to go on from. None: new ones.")
+    slim: SlimSettings | None = Field(
+        None,
+        description="Channels that leave these weights before training; with train.epochs 0 that is all.",
+    )
+    mend: int = Field(
+        0,
+        ge=0,
+        description="Epochs in which a slim backbone first learns to give the dense one's features.",
+    )
+
+
 class DrawSettings(Section):
     """How training pictures are changed; all but `defects` hold for every method."""
 
@@ -146,7 +163,7 @@ class DrawSettings(Section):
 class AnomalyTrainSettings(Section):
     """The loop."""
 
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(20, ge=0, description="0 only with init.run.")
     batch_size: int = Field(4, ge=1)
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
@@ -199,6 +216,7 @@ class AnomalyRecipe(Section):
     data: DataSettings = DataSettings()
     backbone: BackboneSettings = BackboneSettings()
     anomaly: AnomalySettings = AnomalySettings()
+    init: AnomalyInitSettings = AnomalyInitSettings()
     draw: DrawSettings = DrawSettings()
     train: AnomalyTrainSettings = AnomalyTrainSettings()
     threshold: ThresholdSettings = ThresholdSettings()
@@ -254,6 +272,10 @@ def _contradictions(recipe: AnomalyRecipe) -> list[str]:
             f"anomaly.in_channels is {settings.in_channels}, but {' + '.join(backbone.layers)} of "
             f"{backbone.name} have {backbone.channels} channels; correct it or leave it out"
         )
+    if recipe.init.run is None and (recipe.init.slim or not recipe.train.epochs):
+        found.append("init.slim and train.epochs 0 need trained weights; set init.run")
+    if recipe.init.mend and not recipe.init.slim:
+        found.append("init.mend mends what init.slim removes; set init.slim, too")
     if min(frame.std) <= 0:
         found.append(f"data.input.std must be positive, got {list(frame.std)}")
     rows, columns = -(-frame.height // recipe.stride), -(-frame.width // recipe.stride)

@@ -4,6 +4,7 @@ RUN/
 ├── recipe.yaml       the recipe, every default written out
 ├── run.json          dataset fingerprint, who was trained on and held out, damaged pictures, versions
 ├── model.pt          weights, threshold and range of the map: tensors and floats only
+├── slimming.json     the channels that were kept, where some were removed
 ├── history.csv       one row an epoch              curves.png
 ├── metrics.json      figures with 95 % intervals   roc.png   confusion.png   predictions.csv
 ├── panels/           picture, map, overlay side by side
@@ -30,6 +31,8 @@ from vedette_train.anomaly.detectors import Detector, build_detector
 from vedette_train.anomaly.recipe import AnomalyRecipe, anomaly_recipe_from_dict
 from vedette_train.runs import INFO_FILE, MODEL_FILE, RECIPE_FILE
 from vedette_train.settings import read_yaml
+from vedette_train.slim.cut import cut, slimming_of
+from vedette_train.slim.record import read_slimming
 
 __all__ = [
     "AnomalyInfo",
@@ -84,9 +87,12 @@ class AnomalyRun:
         """Build the detector with the run's weights, in evaluation mode, on the CPU.
 
         Raises:
-            DataError: when the weights are missing, damaged, of another detector, or not all finite.
+            DataError: when the weights or the record of removed channels are missing, damaged, of another
+                detector, or not all finite.
         """
         detector = build_detector(self.recipe, weights=False)
+        if slimming := read_slimming(self.directory):
+            cut(detector, slimming)
         return detector, read_calibrated(self.directory / MODEL_FILE, detector)
 
 
@@ -145,7 +151,11 @@ def refuse_change(recipe: AnomalyRecipe, info: AnomalyInfo, directory: Path) -> 
         DataError: names both datasets.
     """
     before, after = (_flat(one.model_dump(mode="json")) for one in (read_anomaly_recipe(directory), recipe))
-    changed = [f"{key}: {before[key]} there, {after[key]} now" for key in before if before[key] != after[key]]
+    changed = [
+        f"{key}: {before.get(key)} there, {after.get(key)} now"
+        for key in before | after
+        if before.get(key) != after.get(key)
+    ]
     if changed:
         raise ConfigError(
             f"{directory} was started with another recipe ({'; '.join(changed)}); resume with that one"
@@ -166,7 +176,12 @@ def save_anomaly_start(directory: Path, recipe: AnomalyRecipe, info: AnomalyInfo
 
 
 def save_calibrated(path: Path, detector: Detector, calibration: Calibration) -> None:
-    """Write weights and calibration; `torch.load(path, weights_only=True)` reads them."""
+    """Write weights and calibration; `torch.load(path, weights_only=True)` reads them.
+
+    What was removed from the detector is written beside them.
+    """
+    if slimming := slimming_of(detector):
+        slimming.write(path.parent)
     state = {name: tensor.detach().cpu() for name, tensor in detector.state_dict().items()}
     save_tensors(path, {"state": state, **{key: float(value) for key, value in asdict(calibration).items()}})
 

@@ -82,7 +82,8 @@ def fit_anomaly(recipe: AnomalyRecipe, data: Path, out: Path, *, resume: bool = 
     loop.run(resume=resume)
     calibration, threshold = _calibrate(loop.detector, recipe, held_out, train)
     save_calibrated(out / MODEL_FILE, loop.detector.cpu(), calibration)
-    plot_losses(read_losses(out), out / "curves.png")
+    if recipe.train.epochs:
+        plot_losses(read_losses(out), out / "curves.png")
     run = open_anomaly_run(out)
     judged = evaluate_anomaly(run, data) if recipe.data.test else []
     write_anomaly_report(run, judged, threshold)

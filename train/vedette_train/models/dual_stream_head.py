@@ -98,7 +98,7 @@ class MergeHead(nn.Module):
         n, classes = seen.logits.shape
         height, width = seen.fine.shape[3:]
         rows, columns = (bin_shares(_GRID, length, seen.fine) for length in (height, width))
-        weight = rows.T @ pull.view(n, classes, _MIDDLE, _GRID, _GRID) @ columns
+        weight = rows.T @ pull.view(n, classes, -1, _GRID, _GRID) @ columns
         evidence = torch.einsum("nkchw,ncthw->nkthw", weight, seen.fine)
         return seen.logits, evidence * (height * width / _GRID**2)
 

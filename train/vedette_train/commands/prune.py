@@ -1,0 +1,125 @@
+"""`vedette-train prune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from vedette_train.commands.options import CacheOption, RunArgument
+from vedette_train.console import console
+
+if TYPE_CHECKING:
+    from vedette_train.slim.compare import Row
+    from vedette_train.slim.settings import SlimSettings
+
+__all__ = ["app"]
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example:  vedette-train prune runs/demo --out runs/demo-slim --ratio 0.5 --round-to 8")
+def prune(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(help="The slim run's folder; must be new or empty.")],
+    ratio: Annotated[float, typer.Option(help="Share of the channels that leaves, 0 to below 1.")] = 0.5,
+    importance: Annotated[
+        Literal["l1", "l2", "taylor", "bn"], typer.Option(help="What makes a channel matter.")
+    ] = "l2",
+    scope: Annotated[
+        Literal["global", "layer"] | None,
+        typer.Option(
+            help="The weakest of all layers, or the same share of each; default layer for pictures."
+        ),
+    ] = None,
+    round_to: Annotated[int, typer.Option(help="Widths become multiples of this.")] = 1,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="Beginning of names of layers that keep their width.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=0, help="Epochs of training afterwards; 0: none.")] = 5,
+    lr: Annotated[
+        float | None, typer.Option(help="Highest learning rate; default a third of the run's.")
+    ] = None,
+    distil: Annotated[
+        bool, typer.Option("--distil/--no-distil", help="Learn from the dense network, too.")
+    ] = True,
+    data: Annotated[Path | None, typer.Option(help="The dataset, where it moved.")] = None,
+    cache: CacheOption = None,
+) -> None:
+    """Remove channels of a run's network, train it on, and tell what that costs and saves.
+
+    The slim run is trained on the run's own training part and judged on its own test part.
+    """
+    from vedette_train.anomaly.run import is_anomaly_run
+    from vedette_train.settings import validate
+    from vedette_train.slim.settings import SlimSettings
+
+    # Backbones of ImageNet differ so much from layer to layer that a global ranking empties some of them.
+    pictures = is_anomaly_run(run)
+    values: dict[str, Any] = {
+        "ratio": ratio,
+        "importance": importance,
+        "scope": scope or ("layer" if pictures else "global"),
+        "round_to": round_to,
+        "keep": keep or [],
+        # What a layer may lose is no bound to a ratio that is asked for by name.
+        "max_ratio": max(0.9, ratio),
+    }
+    settings = validate(values, SlimSettings, "vedette-train prune")
+    if pictures:
+        _print(out, _prune_detector(run, out, settings, epochs, lr, distil, data))
+    else:
+        _print(out, _prune_classifier(run, out, settings, epochs, lr, distil, data, cache))
+
+
+def _prune_classifier(
+    directory: Path,
+    out: Path,
+    settings: SlimSettings,
+    epochs: int,
+    lr: float | None,
+    distil: bool,
+    data: Path | None,
+    cache: Path | None,
+) -> list[Row]:
+    from vedette_train.evaluate import dataset_root
+    from vedette_train.fit import fit
+    from vedette_train.runs import open_run
+    from vedette_train.slim.rerun import compare_runs, slim_recipe
+
+    run = open_run(directory)
+    recipe = slim_recipe(run, settings, epochs=epochs, lr=lr, distil=distil)
+    return compare_runs(run, fit(recipe, dataset_root(run, data), out, cache=cache))
+
+
+def _prune_detector(
+    directory: Path,
+    out: Path,
+    settings: SlimSettings,
+    epochs: int,
+    lr: float | None,
+    distil: bool,
+    data: Path | None,
+) -> list[Row]:
+    from vedette_train.anomaly.run import open_anomaly_run
+    from vedette_train.anomaly.training import fit_anomaly
+    from vedette_train.slim.rerun import compare_anomaly_runs, refuse_other_pictures, slim_anomaly_recipe
+
+    run = open_anomaly_run(directory)
+    root = data or Path(run.info.data_root)
+    refuse_other_pictures(run, root)
+    recipe = slim_anomaly_recipe(run, settings, epochs=epochs, lr=lr, distil=distil)
+    return compare_anomaly_runs(run, fit_anomaly(recipe, root, out))
+
+
+def _print(out: Path, rows: list[Row]) -> None:
+    from vedette_train.costs import machine
+
+    table = Table(title=f"{out}  ({machine()})", title_justify="left")
+    for column in ("", "before", "after", "left"):
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
