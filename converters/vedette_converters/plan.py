@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TypeVar, get_args
+from typing import TypeVar, cast, get_args
 
 from vedette_edge.errors import UsageError
 from vedette_edge.manifest import Bounds, Precision, Runtime, TemporalMode
@@ -85,4 +85,4 @@ def choices(text: str, option: str, kind: object) -> list[Choice]:
         raise UsageError(
             f"{option}: got {', '.join(unknown) or 'nothing'}, expected some of: {', '.join(known)}"
         )
-    return found
+    return cast("list[Choice]", found)

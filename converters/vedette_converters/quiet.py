@@ -8,7 +8,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 
 __all__ = ["quiet"]
 
@@ -24,17 +24,18 @@ def quiet() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
-        nowhere = stack.enter_context(tempfile.TemporaryFile())
-        for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
-            stream.flush()
+        nowhere = stack.enter_context(tempfile.TemporaryFile("w"))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        stack.enter_context(redirect_stdout(nowhere))
+        stack.enter_context(redirect_stderr(nowhere))
+        for descriptor in (1, 2):  # where C++ writes
             kept = os.dup(descriptor)
             os.dup2(nowhere.fileno(), descriptor)
             stack.callback(_give_back, kept, descriptor)
         try:
             yield
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
             # A first call of `logging.warning` adds a handler, which would print all later messages.
             logging.root.handlers[:] = handlers
 

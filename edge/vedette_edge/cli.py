@@ -124,7 +124,9 @@ def _add_benchmark(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--again", action="store_true", help="measure also where there is a result")
-    parser.add_argument("--store", type=Path, metavar="DIR", help=f"keep it there (default: {stores()[0]})")
+    parser.add_argument(
+        "--store", type=Path, default=stores()[0], metavar="DIR", help="keep it there (default: %(default)s)"
+    )
     parser.set_defaults(command=_benchmark)
 
 
@@ -184,12 +186,11 @@ def _watch(options: argparse.Namespace) -> None:
 
 def _benchmark(options: argparse.Namespace) -> None:
     bundle = open_bundle(options.bundle)
-    store = options.store or stores()[0]
-    known = None if options.again else kept([store], bundle, options.threads)
+    known = None if options.again else kept([options.store], bundle, options.threads)
     benchmark = known or run_benchmark(bundle, threads=options.threads, on_progress=_progress)
     print(benchmark.model_dump_json(indent=2) if options.json else _table(bundle, benchmark))
     if known is None:
-        _keep(benchmark, store)
+        _keep(benchmark, options.store)
 
 
 def _progress(name: str, number: int, count: int) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from paired import compare
 
-from vedette_converters.to_onnx import to_onnx
+from vedette_converters.graph import clip_graph
+from vedette_converters.targets.onnx import to_onnx
 from vedette_edge.camera import Watcher
 from vedette_edge.events import EventWriter, PictureStyle
 from vedette_edge.manifest import Decision, OutputSpec
@@ -32,7 +33,8 @@ DECISION = Decision(
 
 def run() -> Iterator[str]:
     """Yield one line a comparison."""
-    session = OnnxSession(to_onnx(create_model("mobilenet_v2_3d", num_classes=2).eval(), SPEC).data)  # type: ignore[arg-type]
+    network = create_model("mobilenet_v2_3d", num_classes=2).eval()
+    session = OnnxSession(to_onnx(clip_graph(network, SPEC)).contents[0])  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "video.mp4"
         write_timeline_video(video, seconds=20.0, seed=1)

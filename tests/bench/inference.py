@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from paired import compare
 
-from vedette_converters.to_onnx import to_onnx
+from vedette_converters.graph import clip_graph
+from vedette_converters.targets.onnx import to_onnx
 from vedette_edge.heatmap import encode_jpeg, overlay
 from vedette_edge.manifest import InputSpec
 from vedette_edge.runtimes.onnx import OnnxSession
@@ -31,7 +32,7 @@ SPEC = InputSpec(
 def run() -> Iterator[str]:
     """Yield one line a comparison."""
     network = create_model("mobilenet_v2_3d", num_classes=17).eval()
-    session = OnnxSession(to_onnx(network, SPEC).data)  # type: ignore[arg-type]
+    session = OnnxSession(to_onnx(clip_graph(network, SPEC)).contents[0])  # type: ignore[arg-type]
     clip = np.random.default_rng(0).standard_normal((1, 3, 16, 128, 128), dtype=np.float32)
     tensor = torch.from_numpy(clip)
 

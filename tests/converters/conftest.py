@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from train_fixtures import cache, data, own_run, run_directory
+from train_fixtures import cache, causal_run, data, own_run, run_directory
 
-__all__ = ["cache", "data", "own_run", "run_directory"]
+__all__ = ["cache", "causal_run", "data", "own_run", "run_directory"]

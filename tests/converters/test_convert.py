@@ -6,41 +6,29 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from model_helpers import seasoned
 from packaging.version import Version
-from train_helpers import input_spec, moving_square, tiny_recipe
+from train_helpers import input_spec
 
-import vedette_converters.convert as module
 from vedette_converters.convert import convert
-from vedette_converters.samples import VideoClips
-from vedette_converters.to_onnx import OnnxFile
+from vedette_converters.plan import Plan
 from vedette_edge import __version__
 from vedette_edge.bundle import open_bundle
 from vedette_edge.errors import DataError, ProofError, UsageError
-from vedette_edge.preprocess import to_tensor
+from vedette_edge.manifest import Bounds
 from vedette_edge.proof import check_golden
-from vedette_edge.runtimes import open_session
-from vedette_edge.runtimes.onnx import OnnxSession
-from vedette_edge.types import Outputs
+from vedette_edge.runtimes import open_session, open_streaming
 from vedette_train.data.folder import fingerprint, scan
-from vedette_train.runs import Sample, build_network, open_run
+from vedette_train.runs import open_run
 
 
 @pytest.fixture(scope="module")
 def bundle(run_directory, tmp_path_factory):
     out = tmp_path_factory.mktemp("bundles") / "tiny"
     done = []
-    convert(run_directory, out, release=7, on_progress=lambda *pair: done.append(pair))
-    assert done[-1] == (2, 2)
+    convert(run_directory, out, release=7, on_step=lambda *step: done.append(step))
+    assert ("read and judge", 2, 2) in done
+    assert done[-1] == ("measure onnx-fp32-clip", 1, 1)
     return open_bundle(out)
-
-
-@pytest.fixture
-def exported_once(bundle, monkeypatch):
-    """Spares the seconds of exporting the same weights again."""
-    (variant,) = bundle.manifest.variants
-    file = OnnxFile(bundle.read(variant.files[0]), variant.opset)
-    monkeypatch.setattr(module, "to_onnx", lambda *_: file)
 
 
 def test_the_device_accepts_the_bundle(bundle):
@@ -99,33 +87,12 @@ def test_the_golden_samples_are_real_clips_of_different_labels(bundle):
     assert bundle.read_array(golden.heatmap).shape == (2, 2, 4, 1, 2)
 
 
-def test_a_golden_sample_is_judged_by_its_frames_alone():
-    """The device is given nothing else of it, so the flow into its first frame must not count."""
-    recipe = tiny_recipe(data__input__streams="flow", data__input__flow={})
-    spec = recipe.data.input
-    torch.manual_seed(0)
-    network = seasoned(build_network(recipe, 2), torch.randn(4, 2, spec.frames, spec.height, spec.width))
-    frames = np.stack([picture[:32] for picture in moving_square("left", 0, 4)])
-    amid_a_stream = to_tensor(list(frames), spec)
-    amid_a_stream[0, :, 0] = 1.0
-    video = VideoClips(Sample(name="a", label="left", group="a"), frames[None], amid_a_stream)
-    golden = module._golden_of(video, network, spec)
-    with torch.inference_mode():
-        alone, amid = (
-            network(torch.from_numpy(tensor)).numpy()
-            for tensor in (to_tensor(list(frames), spec), amid_a_stream)
-        )
-    np.testing.assert_allclose(golden.outputs.logits, alone, atol=1e-5)
-    assert np.abs(alone - amid).max() > 1e-3
-
-
 def test_the_bundle_holds_its_files_and_no_more(bundle):
     names = {path.relative_to(bundle.directory).as_posix() for path in bundle.directory.rglob("*.*")}
     golden = {f"golden/{name}.npy" for name in ("inputs", "logits", "heatmap")}
-    assert names == {"manifest.json", "model.onnx"} | golden
+    assert names == {"manifest.json", "onnx-fp32-clip.onnx"} | golden
 
 
-@pytest.mark.usefixtures("exported_once")
 def test_background_labels_raise_no_alarm(own_run, tmp_path):
     path = own_run / "recipe.yaml"
     path.write_text(path.read_text().replace("background: []", "background: [left]"))
@@ -147,7 +114,6 @@ def test_a_run_on_the_published_data_path_is_refused(own_run, tmp_path):
     assert not (tmp_path / "bundle").exists()
 
 
-@pytest.mark.usefixtures("exported_once")
 def test_a_dataset_that_moved_is_named(own_run, data, tmp_path):
     moved = shutil.copytree(data, tmp_path / "moved")
     text = (own_run / "run.json").read_text().replace(str(data), str(tmp_path / "gone"))
@@ -195,36 +161,57 @@ def test_a_run_that_is_not_sound_is_refused_and_nothing_is_left(spoil, error, se
     assert list((tmp_path / "out").iterdir()) == []
 
 
-class Noisy:
-    """The device's runtime, but off by a little, or broken."""
-
-    def __init__(self, model, noise):
-        self._session, self._noise = OnnxSession(model), np.float32(noise)
-
-    def run(self, clips):
-        found = self._session.run(clips)
-        return Outputs(found.logits, found.heatmap + self._noise)
+def test_nothing_is_left_of_a_bundle_whose_variants_all_fail(own_run, tmp_path):
+    with pytest.raises(
+        ProofError, match=r"no variant could be proved, .*: this network sees a frame's future"
+    ):
+        convert(own_run, tmp_path / "out" / "bundle", plan=Plan(modes=("stream",)))
+    assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize(("noise", "told"), [(1e-3, r"1\.0e-03"), (float("nan"), "nan")])
-@pytest.mark.usefixtures("exported_once")
-def test_an_export_that_differs_is_refused_and_nothing_is_left(
-    noise, told, run_directory, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(module, "OnnxSession", lambda model: Noisy(model, noise))
-    with pytest.raises(ProofError, match=rf"largest difference .* {told} \(heatmap\), allowed 1e-04"):
-        convert(run_directory, tmp_path / "bundle")
+def test_an_interruption_leaves_nothing(run_directory, tmp_path):
+    def interrupted(what, *_):
+        if what.startswith("measure"):
+            assert list(tmp_path.iterdir()), "the bundle is being built"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(run_directory, tmp_path / "bundle", on_step=interrupted)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ProofError("not here")])
-@pytest.mark.usefixtures("exported_once")
-def test_an_interruption_in_the_last_check_leaves_nothing(error, run_directory, tmp_path, monkeypatch):
-    def interrupted(*_):
-        assert list(tmp_path.iterdir()), "the bundle is being built"
-        raise error
+IMPOSSIBLE = Bounds(max_drop=0.0, min_label_agreement=1.0, max_score=0.0, min_heatmap=1.0)
 
-    monkeypatch.setattr(module, "check_golden", interrupted)
-    with pytest.raises(type(error) if isinstance(error, Exception) else error):
-        convert(run_directory, tmp_path / "bundle")
-    assert list(tmp_path.iterdir()) == []
+
+@pytest.mark.slow
+def test_what_loses_more_than_allowed_is_refused_with_the_figures(run_directory, tmp_path):
+    plan = Plan(precisions=("fp32", "int8"))
+    manifest = convert(run_directory, tmp_path / "bundle", plan=plan, bounds=IMPOSSIBLE)
+    assert [variant.name for variant in manifest.variants] == ["onnx-fp32-clip"]
+    (refusal,) = manifest.refused
+    assert (refusal.runtime, refusal.precision, refusal.mode) == ("onnx", "int8", "clip")
+    assert "scores differ by" in refusal.reason
+    # One try with everything in int8, then more and more layers in float.
+    assert "(with 2 layers in float)" in refusal.reason
+    assert "(with 20 layers in float)" in refusal.reason
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_causal_run_becomes_every_variant(causal_run, tmp_path):
+    lenient = Bounds(max_drop=1.0, min_label_agreement=0.0, max_score=1.0, min_heatmap=0.5)
+    plan = Plan(("onnx", "openvino", "tflite"), ("fp32", "int8"))
+    manifest = convert(causal_run, tmp_path / "bundle", plan=plan, bounds=lenient)
+    assert manifest.refused == ()
+    assert [variant.name for variant in manifest.variants] == [wish.name for wish in plan.wishes(causal=True)]
+    assert len(manifest.variants) == 12
+    bundle = open_bundle(tmp_path / "bundle")
+    by_name = {variant.name: variant for variant in manifest.variants}
+    for variant in manifest.variants:
+        opened = open_streaming if variant.mode == "stream" else open_session
+        check_golden(bundle, variant, opened(bundle, variant))
+        assert variant.measured is not None
+        assert bool(variant.state) == (variant.mode == "stream")
+        # A frame is a fourth of a clip, and every frame of it sees the padding before the clip as frames.
+        ratio = by_name[f"{variant.runtime}-fp32-clip"].macs / variant.macs
+        assert ratio == 1 if variant.mode == "clip" else 3 < ratio <= 4

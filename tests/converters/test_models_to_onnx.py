@@ -8,7 +8,8 @@ import torch
 from model_helpers import seasoned
 from train_helpers import input_spec
 
-from vedette_converters.to_onnx import to_onnx
+from vedette_converters.graph import clip_graph
+from vedette_converters.targets.onnx import to_onnx
 from vedette_edge.manifest import FlowSpec
 from vedette_edge.runtimes.onnx import OnnxSession
 from vedette_train.models import MODELS, create_for_input
@@ -32,7 +33,7 @@ SLOW = ("r3d_18", "ds3d_fgattnet", "ds3d_baseline")
 
 
 def test_no_network_of_the_table_is_left_out():
-    elsewhere = {MODELS["mobilenet_v2_3d"]}  # in test_to_onnx.py
+    elsewhere = {MODELS["mobilenet_v2_3d"]}  # in targets/test_onnx.py
     assert {MODELS[name] for name in CASES} | elsewhere == set(MODELS.values())
 
 
@@ -50,7 +51,7 @@ def test_the_exported_graph_gives_what_the_network_gives(name, arguments):
     spec = input_spec(frames=8, height=40, width=64, **streams)
     clips = torch.randn(BATCH, spec.channels, spec.frames, spec.height, spec.width)
     network = seasoned(create_for_input(name, CLASSES, spec, **arguments), clips, gain=0.6)
-    found = OnnxSession(to_onnx(network, spec).data).run(clips.numpy())
+    found = OnnxSession(to_onnx(clip_graph(network, spec)).contents[0]).run(clips.numpy())
     with torch.inference_mode():
         logits, heatmap = network.forward_with_heatmap(clips)
     scale = np.maximum(1.0, heatmap.abs().numpy())

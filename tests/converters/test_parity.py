@@ -2,16 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
-from train_helpers import input_spec
 
-from vedette_converters.parity import difference, judge, reference_outputs, write_proof
-from vedette_converters.samples import VideoClips
+from vedette_converters.parity import judge, prove
+from vedette_converters.plan import BOUNDS
+from vedette_converters.samples import Seen
+from vedette_edge.errors import ProofError
+from vedette_edge.probabilities import Scale
 from vedette_edge.types import Outputs
-from vedette_train.models.mobilenet_v2_3d import MobileNetV2_3d
-from vedette_train.runs import Sample
-
-SPEC = input_spec()
 
 
 class Echo:
@@ -21,82 +18,116 @@ class Echo:
         self._outputs, self._off, self.shapes = outputs, (logits, heatmap), []
 
     def run(self, clips):
-        index = len(self.shapes)
+        one = slice(len(self.shapes), len(self.shapes) + 1)
         self.shapes.append(clips.shape)
-        one = slice(index, index + 1)
         return Outputs(self._outputs.logits[one] + self._off[0], self._outputs.heatmap[one] + self._off[1])
+
+
+class EchoStream:
+    """A streaming session that answers with prepared outputs, all frames at once."""
+
+    def __init__(self, outputs):
+        self._outputs = outputs
+
+    def open_stream(self):
+        return self
+
+    def push(self, frames):
+        assert frames.shape[2] == len(self._outputs.logits)
+        return self._outputs
+
+    def reset(self):
+        pass
 
 
 def outputs(*logits):
     rows = np.array(logits, np.float32)
-    return Outputs(rows, np.tile(rows[:, :, None, None, None], (1, 1, 2, 1, 3)))
+    picture = np.arange(6, dtype=np.float32).reshape(1, 1, 2, 1, 3)
+    return Outputs(rows, rows[:, :, None, None, None] + picture)
 
 
-def video(windows):
-    sample = Sample(name="left/a.mp4", label="left", group="a")
-    frames = np.zeros((windows, 4, 32, 64, 3), np.uint8)
-    return VideoClips(sample, frames, np.zeros((windows, 3, 4, 32, 64), np.float32))
+def seen(folder, reference, truth=0, judged=slice(None), stream=False):
+    windows = len(reference.logits)
+    path = folder / f"{len(list(folder.iterdir()))}.npy"
+    np.save(path, np.zeros((1, 3, windows, 8, 8) if stream else (windows, 3, 4, 8, 8), np.float32))
+    return Seen(truth, path, reference, judged)
 
 
-def test_the_reference_is_the_network_in_batches_of_any_size():
-    torch.manual_seed(0)
-    network = MobileNetV2_3d(2, width_mult=0.25).eval()
-    clips = torch.randn(9, 3, 2, 32, 32)
-    found = reference_outputs(network, clips.numpy())
-    with torch.inference_mode():
-        logits, heatmap = network.forward_with_heatmap(clips)
-    assert np.allclose(found.logits, logits, atol=1e-5)
-    assert np.allclose(found.heatmap, heatmap, atol=1e-5)
-
-
-def test_a_variant_judges_one_window_at_a_time_as_the_device_does():
+def test_a_variant_judges_one_window_at_a_time_as_the_device_does(tmp_path):
     given = outputs([0.0, 1.0], [4.0, 0.0], [0.0, 1.0])
     session = Echo(given)
-    judged = judge(video(3), 1, given, session, 1.0)
-    assert session.shapes == [(1, 3, 4, 32, 64)] * 3
-    assert np.array_equal(judged.outputs.heatmap, given.heatmap)
-    assert (judged.truth, judged.found) == (1, 0)
+    judged = judge(session, [seen(tmp_path, given, truth=1)], Scale())
+    assert session.shapes == [(1, 3, 4, 8, 8)] * 3
+    assert (judged.truth, judged.found, judged.expected, judged.rows) == ((1,), (0,), (0,), 3)
+
+
+def test_a_stream_is_judged_by_the_frames_at_which_a_clip_would_end(tmp_path):
+    given = outputs([9.0, 0.0], [9.0, 0.0], [0.0, 1.0], [9.0, 0.0], [0.0, 1.0])
+    sample = seen(tmp_path, given, truth=1, judged=slice(2, None, 2), stream=True)
+    judged = judge(EchoStream(given), [sample], Scale())
+    assert judged.found == (1,)
+    assert judged.rows == 5
 
 
 @pytest.mark.parametrize(("temperature", "found"), [(1.0, 0), (100.0, 1)])
-def test_the_temperature_weighs_the_windows(temperature, found):
+def test_the_temperature_weighs_the_windows(temperature, found, tmp_path):
     # Two windows lean to 0 and one is sure of 1: flattened, being sure counts for more.
     given = outputs([3.0, 0.0], [3.0, 0.0], [0.0, 40.0])
-    assert judge(video(3), 0, given, Echo(given), temperature).found == found
+    assert judge(Echo(given), [seen(tmp_path, given)], Scale(temperature)).found == (found,)
 
 
 @pytest.mark.parametrize(("logits", "heatmap"), [(0.5, 0.0), (0.0, 0.25)])
-def test_the_difference_is_that_of_the_worst_window(logits, heatmap):
+def test_the_difference_is_that_of_the_worst_window(logits, heatmap, tmp_path):
     given = outputs([0.5, 0.0], [0.0, 0.25])
-    judged = [
-        judge(video(2), 0, given, Echo(given), 1.0),
-        judge(video(2), 0, given, Echo(given, logits, heatmap), 1.0),
-    ]
-    found = difference(judged)
-    assert (found.logits_max, found.heatmap_max) == (logits, heatmap)
-    assert (found.logits_mean, found.heatmap_mean) == (logits / 2, heatmap / 2)
-    assert found.within(0.5)
-    assert not found.within(0.2)
+    found = judge(Echo(given, logits, heatmap), [seen(tmp_path, given)], Scale()).difference
+    assert found.logits_max == pytest.approx(logits)
+    assert found.heatmap_max <= max(heatmap, 1e-6)
+    assert (found.logits_max, found.heatmap_max) != (0, 0)
 
 
-def test_outputs_that_are_not_numbers_are_never_within():
+def test_an_exact_variant_must_give_the_outputs_themselves(tmp_path):
+    given = outputs([1.0, 0.0])
+    off = judge(Echo(given, heatmap=1e-2), [seen(tmp_path, given)], Scale())
+    with pytest.raises(ProofError, match=r"largest difference .* \(heatmap\), allowed 1e-04"):
+        prove(off, "fp32", BOUNDS, "test")
+    prove(off, "int8", BOUNDS, "test")
+
+
+def test_outputs_that_are_not_numbers_are_never_proved(tmp_path):
     given = outputs([0.5, 0.0])
-    found = difference([judge(video(1), 0, given, Echo(given, float("nan")), 1.0)])
-    assert not found.within(1e9)
+    judged = judge(Echo(given, float("nan"), float("nan")), [seen(tmp_path, given)], Scale())
+    for precision in ("fp32", "int8"):
+        with pytest.raises(ProofError):
+            prove(judged, precision, BOUNDS, "test")
 
 
-def test_the_proof_says_what_was_compared():
+def test_a_variant_that_is_not_exact_must_keep_score_label_heatmap_and_accuracy(tmp_path):
+    given, other = outputs([1.0, 0.0], [1.0, 0.0]), outputs([0.0, 1.0], [0.0, 1.0])
+    turned = Outputs(other.logits, -other.heatmap)
+    judged = judge(Echo(turned), [seen(tmp_path, given, truth=0)], Scale())
+    assert judged.drop == 1.0
+    with pytest.raises(ProofError) as caught:
+        prove(judged, "int8", BOUNDS, "test")
+    for phrase in (
+        "labels agree on 0.000",
+        "scores differ by 0.462",
+        "heatmaps correlate by -1.000",
+        "accuracy",
+    ):
+        assert phrase in str(caught.value)
+
+
+def test_the_proof_says_what_was_compared(tmp_path):
     right, wrong = outputs([1.0, 0.0], [1.0, 0.0]), outputs([0.0, 1.0])
-    judged = [
-        judge(video(2), 0, right, Echo(right), 1.0),
-        judge(video(1), 0, wrong, Echo(wrong, logits=1e-3), 1.0),
-    ]
-    proof = write_proof(judged, difference(judged), 0.01, "fold 1 of 3")
+    both = outputs([1.0, 0.0], [1.0, 0.0], [0.0, 1.0])
+    samples = [seen(tmp_path, right), seen(tmp_path, wrong)]
+    proof = prove(judge(Echo(both, logits=1e-5), samples, Scale()), "fp32", BOUNDS, "fold 1 of 3")
     assert proof.parity.samples == 3
-    assert proof.parity.source == "windows of 2 held-out videos"
-    assert proof.parity.logits_max_abs == pytest.approx(1e-3, rel=1e-3)
+    assert proof.parity.source == "windows of 2 held-out samples"
+    assert proof.parity.logits_max_abs == pytest.approx(1e-5, rel=0.1)
     assert proof.parity.label_agreement == 1.0
-    assert proof.parity.tolerance == 0.01
+    assert proof.parity.tolerance == 1e-4
     assert (proof.accuracy.value, proof.accuracy.samples) == (0.5, 2)
     assert proof.accuracy.split == "fold 1 of 3"
     assert proof.accuracy.low < 0.5 < proof.accuracy.high
+    assert (proof.drop, proof.bounds) == (0.0, None)

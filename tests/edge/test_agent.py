@@ -259,12 +259,21 @@ def test_a_changed_model_is_refused_before_anything_starts(tmp_path, bundle_dir,
     assert not (tmp_path / "state").exists()
 
 
+def as_anomaly(values):
+    values.update(
+        task="anomaly",
+        anomaly={"threshold": 1.0, "scale": 1.0, "map_low": 0.0, "map_high": 1.0},
+        labels=values["labels"][:1],
+        outputs={"logits": [1], "heatmap": [1, 1, 1, 1]},
+    )
+
+
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [
         (lambda values: values.update(min_agent="99.0.0"), "needs agent 99.0.0 or later"),
         (lambda values: values["variants"][0].update(mode="stream"), "in mode stream"),
-        (lambda values: values.update(task="anomaly"), "not anomaly"),
+        (as_anomaly, "not anomaly"),
     ],
 )
 def test_a_bundle_that_this_agent_cannot_run_is_refused(bundle_dir, edit, sentence):

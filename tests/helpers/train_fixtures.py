@@ -33,6 +33,12 @@ def run_directory(tmp_path_factory):
     return trained(tmp_path_factory.getbasetemp())
 
 
+@pytest.fixture(scope="session")
+def causal_run(tmp_path_factory):
+    """A run whose network can run frame by frame; no test may change it."""
+    return trained(tmp_path_factory.getbasetemp(), "causal-run", model__mode="causal")
+
+
 @pytest.fixture
 def own_run(run_directory, tmp_path):
     """A copy of the trained run that a test may spoil."""

@@ -167,12 +167,12 @@ def prepared(base: Path) -> tuple[Path, Path]:
     return data, base / "tiny-cache"
 
 
-def trained(base: Path) -> Path:
-    """Return the session's trained run below `base`, trained once; no test may change it."""
+def trained(base: Path, name: str = "tiny-run", **changes: Any) -> Path:
+    """Return a trained run of the session below `base`, trained once; no test may change it."""
     from vedette_train.fit import fit
 
-    run = base / "tiny-run"
+    run = base / name
     if not run.is_dir():
         data, cache = prepared(base)
-        fit(tiny_recipe(), data, run, cache=cache)
+        fit(tiny_recipe(**changes), data, run, cache=cache)
     return run

@@ -37,6 +37,7 @@ def recipe_file(tmp_path):
         (["sweep"], "vedette-train sweep demo --data out/data --space space.yaml --trials 20"),
         (["evaluate"], "vedette-train evaluate runs/demo"),
         (["export"], "vedette-train export runs/demo --out model.pt2"),
+        (["quantise"], "vedette-train quantise runs/demo --out runs/demo-int8"),
         (["compare"], "vedette-train compare runs/baseline runs/proposed"),
         (["summary"], "vedette-train summary runs --by auc"),
         (["ablate"], "vedette-train ablate dual-stream --data"),

@@ -78,7 +78,7 @@ def test_of_two_classes_the_figures_are_those_of_the_alarm(tmp_path):
 def test_other_metrics_are_refused(content, tmp_path):
     if content is not None:
         (tmp_path / "metrics.json").write_text(content)
-    with pytest.raises(DataError, match=r"metrics\.json: not the metrics of a run .*vedette-train evaluate"):
+    with pytest.raises(DataError, match=r"metrics\.json: (cannot be read|not the metrics) .*train evaluate"):
         read_metrics(tmp_path)
 
 

@@ -6,7 +6,7 @@ one, so that nothing that judges it was trained on by either.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +121,9 @@ def quantise_run(
 def judge(run: Run, data: Path, name: str) -> Iterator[Judged]:
     """Yield how a run's network does in float, and in int8 as calibration after training would make it."""
     network = network_of(run)
-    ranges = calibrate(network, calibration_clips(run, data).to(next(network.parameters()).device))
+    with progress(f"read {name}'s clips to calibrate on") as on_progress:
+        clips = calibration_clips(run, data, on_progress=on_progress)
+    ranges = calibrate(network, clips.to(next(network.parameters()).device))
     part = "val" if run.info.val else run.info.reported_part
     rounding: dict[Literal["float", "int8"], AbstractContextManager[None]]
     rounding = {"float": nullcontext(), "int8": simulated(network, ranges)}
@@ -137,7 +139,12 @@ def judge(run: Run, data: Path, name: str) -> Iterator[Judged]:
         )
 
 
-def calibration_clips(run: Run, data: Path, count: int = _CALIBRATION_VIDEOS) -> Tensor:
+def calibration_clips(
+    run: Run,
+    data: Path,
+    count: int = _CALIBRATION_VIDEOS,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
     """Return the first window of `count` training videos, evenly chosen: (N, C, T, H, W) float32.
 
     Raises:
@@ -145,5 +152,10 @@ def calibration_clips(run: Run, data: Path, count: int = _CALIBRATION_VIDEOS) ->
     """
     samples, spec, make_tensor = run.info.train, run.recipe.data.input, maker_of(run)
     chosen = np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int))
-    firsts = (next(video_clips(data / samples[i].name, spec, run.recipe.decision.hop)) for i in chosen)
-    return torch.from_numpy(np.concatenate([make_tensor(clip, spec) for clip in firsts]))
+    tensors = []
+    for done, index in enumerate(chosen, start=1):
+        clips = video_clips(data / samples[index].name, spec, run.recipe.decision.hop)
+        tensors.append(make_tensor(next(clips), spec))
+        if on_progress:
+            on_progress(done, len(chosen))
+    return torch.from_numpy(np.concatenate(tensors))

@@ -45,6 +45,7 @@ from vedette_train.runs import (
     Run,
     open_run,
     save_info,
+    stored_metrics,
 )
 
 __all__ = ["Subject", "calibrate_run", "read_metrics", "report_run", "write_report"]
@@ -191,15 +192,15 @@ def read_metrics(directory: Path) -> dict[str, Any]:
     Raises:
         DataError: when it is missing or is not the metrics of this version.
     """
-    path = directory / METRICS_FILE
+    metrics = stored_metrics(directory)
     try:
-        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for key in ("split", "positive", "labels", "intervals"):
             metrics[key]
         {key: float(metrics["accuracy"][key]) for key in ("value", "low", "high", "samples")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path}: not the metrics of a run ({error!r}); run  vedette-train evaluate {directory}  first"
+            f"{directory / METRICS_FILE}: not the metrics of a run ({error!r}); "
+            f"run  vedette-train evaluate {directory}  first"
         ) from error
     return metrics
 

@@ -46,10 +46,10 @@ __all__ = [
     "Sample",
     "library_versions",
     "open_run",
-    "read_metrics",
     "save_info",
     "save_state",
     "save_weights",
+    "stored_metrics",
 ]
 
 
@@ -220,16 +220,16 @@ def open_run(directory: Path) -> Run:
     return Run(directory, read_recipe(directory), _read_info(directory))
 
 
-def read_metrics(directory: Path) -> dict[str, Any]:
-    """Read the figures of a run of any kind.
+def stored_metrics(directory: Path) -> dict[str, Any]:
+    """Read the figures of a run of any kind, as they stand in its metrics.json.
 
     Raises:
         DataError: when it was not evaluated, or they are damaged.
     """
     path = directory / METRICS_FILE
     try:
-        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        metrics: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: cannot be read ({error}); run  vedette-train evaluate {directory}  first"
         ) from error

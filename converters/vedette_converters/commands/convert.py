@@ -26,7 +26,7 @@ app = typer.Typer()
 
 
 @app.command(
-    epilog="Example:  vedette-convert runs/demo --out bundles/demo --runtimes onnx,tflite --precisions fp32,int8"
+    epilog="Example:  vedette-convert runs/demo --out bundles/demo --runtimes onnx,tflite --max-drop 0.02"
 )
 def convert(
     run: Annotated[Path, typer.Argument(help="A finished run of vedette-train.")],
@@ -51,10 +51,10 @@ def convert(
 ) -> None:
     """Export a run to a bundle that a device trusts.
 
-    Writes each variant, a runtime in a precision and a mode, with golden samples and the proof that it gives what
-    the trained network gives on what the run reports on. int8 is calibrated on the training part; where it loses
-    too much, the layers that suffer most stay in float. A variant that still fails is left out, with the reason;
-    if none is left, nothing is written.
+    Writes each variant, a runtime in a precision and a mode, with golden samples and the proof that it gives
+    what the trained network gives on what the run reports on. int8 is calibrated on the training part; where
+    it loses too much, the layers that suffer most stay in float. A variant that still fails is left out, with
+    the reason; if none is left, nothing is written.
     """
     from vedette_converters.convert import convert as run_convert
 

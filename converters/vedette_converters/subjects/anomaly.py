@@ -25,7 +25,7 @@ from vedette_train.anomaly.evaluate import judge
 from vedette_train.anomaly.images import read_image
 from vedette_train.anomaly.run import AnomalyRun, Calibration, open_anomaly_run
 from vedette_train.console import progress
-from vedette_train.runs import PREDICTIONS_FILE, library_versions, read_metrics
+from vedette_train.runs import PREDICTIONS_FILE, library_versions, stored_metrics
 
 __all__ = ["AnomalySubject", "score_scale"]
 
@@ -75,7 +75,7 @@ class AnomalySubject:
                 that it held out is not there.
         """
         run = open_anomaly_run(directory)
-        metrics = read_metrics(directory)
+        metrics = stored_metrics(directory)
         root = data or Path(run.info.data_root)
         if not root.is_dir():
             raise DataError(f"{root}: the run's dataset is not there; say where it is with --data DIR")

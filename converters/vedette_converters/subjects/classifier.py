@@ -22,7 +22,7 @@ from vedette_edge.video import read_frames
 from vedette_train.data.split import PARTS
 from vedette_train.evaluate import dataset_root, video_clips
 from vedette_train.models import HeatmapModel
-from vedette_train.runs import Run, Sample, library_versions, open_run, read_metrics
+from vedette_train.runs import Run, Sample, library_versions, open_run, stored_metrics
 
 __all__ = ["ClassifierSubject", "spread"]
 
@@ -44,7 +44,7 @@ class ClassifierSubject:
                 f"{directory} was trained with data.faithful, and the published data path cannot run on a "
                 "device; train it again without"
             )
-        return cls(run, dataset_root(run, data), read_metrics(directory))
+        return cls(run, dataset_root(run, data), stored_metrics(directory))
 
     @cached_property
     def network(self) -> HeatmapModel:

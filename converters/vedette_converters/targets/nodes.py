@@ -26,9 +26,9 @@ def name_nodes(model: ir.Model) -> None:
     """
     owners = {value: _layer(name.rpartition(".")[0]) for name, value in model.graph.initializers.items()}
     for number, node in enumerate(model.graph):
-        of_weights = next((owners[value] for value in node.inputs if owners.get(value)), "")
-        layer = of_weights or _noted(node)
-        if all(value is None or value in owners for value in node.inputs):
+        inputs = [value for value in node.inputs if value is not None]
+        layer = next((owners[value] for value in inputs if owners.get(value)), "") or _noted(node)
+        if all(value in owners for value in inputs):
             owners.update(dict.fromkeys(node.outputs, layer))
         node.name = f"{layer}{_SEPARATOR}{node.op_type}_{number}"
 

@@ -1,4 +1,4 @@
-"""A graph as an OpenVINO model (.xml, .bin), in fp32, fp16 or int8; the state of a stream lies in the model."""
+"""A graph as an OpenVINO model (.xml and .bin), in fp32, fp16 or int8; a stream's state lies in the model."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from io import StringIO
 from pathlib import Path
 
 import nncf
+import numpy as np
 import onnx
 import openvino as ov
+from openvino import opset13 as opset
 from openvino._offline_transformations import apply_make_stateful_transformation
 
 from vedette_converters.graph import Feed, Graph, next_name
@@ -50,10 +52,9 @@ def _read(source: onnx.ModelProto) -> ov.Model:
         return ov.Core().read_model(source.SerializeToString())
     except RuntimeError as error:
         unknown = _UNKNOWN.search(str(error))
-        layers = [layer_of(node.name) for node in source.graph.node if unknown and node.op_type == unknown[1]]
-        reason = (
-            f"it has no operator '{unknown[1]}', of layer '{layers[0]}'" if unknown and layers else f"{error}"
-        )
+        operator = unknown[1] if unknown else None
+        layers = [layer_of(node.name) for node in source.graph.node if node.op_type == operator]
+        reason = f"it has no operator '{operator}', of layer '{layers[0]}'" if layers else f"{error}"
         raise BundleError(
             f"OpenVINO {ov.__version__} cannot read this network: {reason}; "
             "write the layer with other operators, or choose another runtime"
@@ -63,8 +64,8 @@ def _read(source: onnx.ModelProto) -> ov.Model:
 def _quantised(model: ov.Model, feeds: Sequence[Feed], keep_float: Collection[str]) -> ov.Model:
     """Return a model with integers where its operators have kernels for them.
 
-    Depthwise 3D convolutions have none on a CPU: they would be computed in floating point from rounded values,
-    slower and less exactly than from those that were never rounded.
+    Depthwise 3D convolutions have none on a CPU: they would be computed in floating point from rounded
+    values, slower and less exactly than from values that never were.
     """
     names = [operator.get_friendly_name() for operator in model.get_ops()]
     grouped = [
@@ -84,13 +85,19 @@ def _quantised(model: ov.Model, feeds: Sequence[Feed], keep_float: Collection[st
 
 
 def _keep_state(model: ov.Model, names: Sequence[str]) -> None:
-    """Turn pairs of an input and an output into variables, in place."""
+    """Turn each pair of an input and an output into a variable, in place."""
     apply_make_stateful_transformation(model, {name: next_name(name) for name in names})
     by_pair = {name + next_name(name): name for name in names}  # the transformation joins the two names
     for variable in model.get_variables():
         info = variable.info
         info.variable_id = by_pair[info.variable_id]
         variable.update(info)
+    for operator in model.get_ops():
+        if operator.get_type_name() == "ReadValue":
+            # Zeros are what it begins with anyway, but where it reads integers the CPU plugin looks for them.
+            zeros = opset.broadcast(np.float32(0), operator.get_output_shape(0))
+            operator.set_arguments(zeros.outputs())
+    model.validate_nodes_and_infer_types()
 
 
 def _files(model: ov.Model, *, half: bool) -> tuple[tuple[str, bytes], ...]:

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
@@ -46,12 +46,13 @@ _PICTURE = 4  # axes
 _WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 _MOVES = {"PAD", "SLICE", "STRIDED_SLICE", "RESHAPE", "TRANSPOSE", "CONCATENATION", "SPLIT"}
 
+
 def build(graph: Graph, precision: Precision, feeds: Sequence[Feed], keep_float: Collection[str]) -> Model:
     """Write a graph for LiteRT; see `Target.build`.
 
-    fp16 stores the weights in halves; how it computes is the runtime's choice. int8 gives all frames of a layer
-    one range, as the 3D layer would have: the unrolled frames share their biases, and none has to be scaled
-    again to meet another.
+    fp16 stores the weights in halves; how it computes is the runtime's choice. int8 gives all frames of a
+    layer one range, as the 3D layer would have: the unrolled frames share their biases, and none has to be
+    scaled again to meet another.
     """
     floating = _converted(graph)
     model = floating.model
@@ -97,8 +98,8 @@ def _converted(graph: Graph) -> _Floating:
 class _Labelled(nn.Module):
     """A traced graph that gives its outputs by name, its operators labelled with their layers.
 
-    litert_torch names an operator after the modules that it was called in, which for a graph that was rewritten
-    say nothing, and which else are class names of ours.
+    litert_torch names an operator after the classes of the modules that it was called in, which say nothing
+    of a graph that was rewritten, and are of no use on a device.
     """
 
     def __init__(self, program: ExportedProgram, graph: Graph) -> None:
@@ -109,7 +110,7 @@ class _Labelled(nn.Module):
         self.carried = _carried_pictures(graph)
         self.training = False
         found = _layers(self.graph)
-        (given,) = self.graph.output_node().args
+        given = cast(Sequence[fx.Node], self.graph.output_node().args[0])
         self.givers = {name: found.get(node, ()) for name, node in zip(graph.outputs, given, strict=True)}
         for node, layers in found.items():
             node.meta["nn_module_stack"] = {"": ("", ";".join(layers))}
@@ -124,7 +125,7 @@ class _Labelled(nn.Module):
 def _carried_pictures(graph: Graph) -> set[str]:
     """Return the names of the state tensors (1, C, H, W), as inputs and as outputs.
 
-    LiteRT computes with channels last: state with channels first would be turned around several times a layer.
+    LiteRT computes with channels last: state with channels first would be turned several times a layer.
     """
     names = [tensor.name for tensor in graph.state if len(tensor.shape) == 4]
     return {*names, *map(next_name, names)}
@@ -182,29 +183,38 @@ def _operator(node: fx.Node) -> str:
     return str(node.target).split(".")[1] if "." in str(node.target) else str(node.target)
 
 
-def _origin(node: fx.Node, layers: dict[fx.Node, tuple[str, ...]]) -> str:
-    return " and ".join(f"'{layer}'" for layer in layers.get(node, ()) if layer) or "no layer with weights"
+def _label(node: fx.Node) -> str:
+    """Return the layers of an operator of a labelled graph."""
+    return str(node.meta["nn_module_stack"][""][1])
+
+
+def _origin(node: fx.Node) -> str:
+    """Say where an operator stands in the network: its layer, or the last one before it."""
+    if layers := _label(node):
+        return f"layer '{layers}'"
+    before = [_origin(source) for source in node.all_input_nodes if source.op == "call_function"]
+    return next((f"what follows {text.removeprefix('what follows ')}" for text in before), "the input")
 
 
 def _refuse_3d(graph: fx.Graph) -> None:
     for node in graph.nodes:
         if node.op == "call_function" and "3d" in _operator(node):
             raise BundleError(
-                f"LiteRT computes pictures, and {_origin(node)} of this network is {_operator(node)}: lower the "
-                "network to 2D operators first"
+                f"LiteRT is given 2D operators only, and {_origin(node)} of this network needs "
+                f"{_operator(node)}: lower the network to 2D operators first"
             )
 
 
 def _refusal(error: Exception, graph: fx.Graph) -> BundleError:
     """Say what litert_torch could not write, and where it stands in the network, if that can be known."""
-    missing = re.search(r"Lowering not found: (?:aten\.)?([\w.]+)", str(error))
+    missing = re.search(r"Lowering not found: (?:aten\.)?_*(\w+)", str(error))
     if missing is None:
         return BundleError(f"this network cannot be written for LiteRT: {_first_line(error)}")
-    operator = missing[1].partition(".")[0]
-    origins = [_origin(node) for node in graph.nodes if _operator(node) == operator]
+    # An operator may have been taken to pieces: _linalg_svd is what is left of linalg_svdvals.
+    origins = [_origin(node) for node in graph.nodes if _operator(node).lstrip("_").startswith(missing[1])]
     return BundleError(
-        f"LiteRT has no operator {operator}, which {origins[0] if origins else 'this network'} needs: write it "
-        "with other operators, or leave LiteRT out"
+        f"LiteRT has no operator {missing[1]}, which {origins[0] if origins else 'a step'} of this network "
+        "needs: write it with other operators, or leave LiteRT out"
     )
 
 
@@ -243,7 +253,7 @@ def _written(work: quantizer.Quantizer, ranges: dict[str, Any] | None) -> bytes:
 
 
 def _scopes(floating: _Floating, layers: Collection[str]) -> Iterator[str]:
-    """Yield patterns of the names of the layers' operators; the quantiser puts a semicolon behind each name."""
+    """Yield patterns of the names of the layers' operators; the quantiser ends each name with a semicolon."""
     for layer in sorted(layers):
         yield f"(^|;){re.escape(layer)};"
         yield from (f"^{_SIGNATURE}_{name}_output;$" for name, own in floating.givers.items() if layer in own)
@@ -321,8 +331,8 @@ def _shared_ranges(ranges: dict[str, Any], operations: Sequence[_Operation]) -> 
 def _roles(operations: Sequence[_Operation]) -> dict[str, Any]:
     """Return the role of each tensor that is computed or put in: frames of one 3D tensor have the same.
 
-    What a layer gives has the role of the layer, its operator and its activation; what is only moved keeps its
-    role; anything else has the role of its operator on the roles of what it takes.
+    What a layer gives has the role of the layer, its operator and its activation; what is only moved keeps
+    its role; anything else has the role of its operator on the roles of what it takes.
     """
     given = {operation.gives for operation in operations}
     roles: dict[str, Any] = {}

@@ -90,7 +90,7 @@ class _Tensor:
 
 
 class _Model:
-    """An interpreter whose tensors have names; threads take turns."""
+    """An interpreter whose tensors have names; for one thread at a time, which holds `lock`."""
 
     def __init__(self, data: bytes, threads: int, inputs: Iterable[str], outputs: Iterable[str]) -> None:
         # Left alone it takes one thread, however many cores there are.
@@ -103,25 +103,33 @@ class _Model:
             raise RuntimeBackendError(f"LiteRT cannot load the model: {one_line(error)}") from error
         self.inputs = _by_name(signature.get_input_details(), inputs, "inputs")
         self._outputs = _by_name(signature.get_output_details(), outputs, "outputs")
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
-    def run(self, values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-        """Return the outputs, by name, for inputs by name.
-
-        Raises:
-            RuntimeBackendError: when LiteRT fails.
-        """
+    def write(self, name: str, values: FloatArray) -> None:
+        """Set an input."""
+        tensor = self.inputs[name]
         try:
-            with self._lock:
-                for name, tensor in self.inputs.items():
-                    self._interpreter.set_tensor(tensor.index, tensor.stored(values[name]))
-                self._interpreter.invoke()
-                return {
-                    name: tensor.values(self._interpreter.get_tensor(tensor.index))
-                    for name, tensor in self._outputs.items()
-                }
-        except (ValueError, RuntimeError) as error:
-            raise RuntimeBackendError(f"LiteRT failed in inference: {one_line(error)}") from error
+            self._interpreter.set_tensor(tensor.index, tensor.stored(values))
+        except ValueError as error:
+            raise _failed(error) from error
+
+    def write_back(self, output: str, name: str) -> None:
+        """Set an input to an output of the last call, without a copy in between."""
+        tensor = self._outputs[output]
+        self.write(name, tensor.values(self._interpreter.tensor(tensor.index)()))
+
+    def invoke(self) -> Outputs:
+        """Run, and return what the model tells."""
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise _failed(error) from error
+        return Outputs(*map(self.read, OUTPUTS))
+
+    def read(self, name: str) -> FloatArray:
+        """Return a copy of an output of the last call."""
+        tensor = self._outputs[name]
+        return tensor.values(self._interpreter.get_tensor(tensor.index))
 
 
 def _by_name(details: Mapping[str, Mapping[str, Any]], names: Iterable[str], what: str) -> dict[str, _Tensor]:
@@ -132,6 +140,10 @@ def _by_name(details: Mapping[str, Mapping[str, Any]], names: Iterable[str], wha
             f"{', '.join(sorted(expected))}; convert the run again"
         )
     return {name: _Tensor.of(details[name]) for name in expected}
+
+
+def _failed(error: Exception) -> RuntimeBackendError:
+    return RuntimeBackendError(f"LiteRT failed in inference: {one_line(error)}")
 
 
 class LitertSession:
@@ -150,45 +162,77 @@ class LitertSession:
         return clip_by_clip(clips, self._run)
 
     def _run(self, clip: FloatArray) -> Outputs:
-        found = self._model.run({CLIP_INPUT: clip})
-        return Outputs(*(found[name] for name in OUTPUTS))
+        with self._model.lock:
+            self._model.write(CLIP_INPUT, clip)
+            return self._model.invoke()
 
 
 class LitertStreaming:
-    """A model in LiteRT that follows streams; threads take turns."""
+    """A model in LiteRT that follows streams; threads take turns.
+
+    The state of the stream that came last stays in the interpreter, so that a single stream costs one copy of
+    it a frame; that of the others waits in their own memory.
+    """
 
     def __init__(self, model: _Model, state: Sequence[StateTensor]) -> None:
         """Follow streams with a loaded model that carries `state`."""
         self._model = model
-        self._state = state
+        self._tensors = state
+        self._last: LitertStream | None = None
 
     def open_stream(self) -> LitertStream:
         """Begin a stream."""
-        return LitertStream(self._model, self._state)
+        return LitertStream(self)
+
+    def begin(self, stream: LitertStream) -> None:
+        """Set a stream's state to zeros."""
+        # Without the lock, a stream that takes this one's place could bring the old state back.
+        with self._model.lock:
+            stream.waiting = {tensor.name: np.zeros(tensor.shape, np.float32) for tensor in self._tensors}
+
+    def step(self, stream: LitertStream, frame: FloatArray) -> Outputs:
+        """Give a stream's next frame, (1, C, 1, H, W), to the model."""
+        with self._model.lock:
+            self._model.write(FRAME_INPUT, frame)
+            self._bring(stream)
+            outputs = self._model.invoke()
+            stream.waiting = None
+        return outputs
+
+    def _bring(self, stream: LitertStream) -> None:
+        """Set the model's state to that of a stream."""
+        last, names = self._last, [tensor.name for tensor in self._tensors]
+        if last is not None and last is not stream and last.waiting is None:
+            last.waiting = {name: self._model.read(next_name(name)) for name in names}
+        self._last = stream
+        for name in names:
+            if stream.waiting is None:
+                self._model.write_back(next_name(name), name)
+            else:
+                self._model.write(name, stream.waiting[name])
 
 
 class LitertStream:
-    """One stream; its state goes into the interpreter for each frame, and comes out again."""
+    """One stream.
 
-    def __init__(self, model: _Model, state: Sequence[StateTensor]) -> None:
+    Attributes:
+        waiting: its state, unless that lies in the interpreter.
+    """
+
+    def __init__(self, streaming: LitertStreaming) -> None:
         """Begin with a state of zeros."""
-        self._model = model
-        self._tensors = state
+        self._streaming = streaming
+        self.waiting: dict[str, FloatArray] | None = None
         self.reset()
 
     def push(self, frames: FloatArray) -> Outputs:
         """Take the next frames; see `runtimes.Stream`.
 
         Raises:
-            RuntimeBackendError: when LiteRT fails; the state is then that before the frame.
+            RuntimeBackendError: when LiteRT fails; unless a frame had a wrong shape, reset the stream.
         """
-        return frame_by_frame(frames, self._step)
+        return frame_by_frame(frames, lambda frame: self._streaming.step(self, frame))
 
     def reset(self) -> None:
         """Forget all frames."""
-        self._state = {tensor.name: np.zeros(tensor.shape, np.float32) for tensor in self._tensors}
-
-    def _step(self, frame: FloatArray) -> Outputs:
-        found = self._model.run({FRAME_INPUT: frame, **self._state})
-        self._state = {name: found[next_name(name)] for name in self._state}
-        return Outputs(*(found[name] for name in OUTPUTS))
+        self._streaming.begin(self)

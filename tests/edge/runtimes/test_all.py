@@ -109,13 +109,17 @@ def test_a_stream_that_was_reset_is_as_new(streaming):
         stream.reset()
 
 
-def test_streams_do_not_disturb_each_other(streaming):
-    seen = [frames(5, seed) for seed in range(2)]
-    streams = [streaming.open_stream() for _ in seen]
-    for index in range(5):
-        for stream, pushed in zip(streams, seen, strict=True):
-            outputs = stream.push(pushed[:, :, index : index + 1])
-            assert_fading(outputs, fading(pushed), slice(index, index + 1))
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=20))
+def test_streams_do_not_disturb_each_other_in_any_order_with_any_resets(streaming, turns):
+    streams, seen = [streaming.open_stream() for _ in range(3)], [[], [], []]
+    for seed, (which, forget) in enumerate(turns):
+        if forget:
+            streams[which].reset()
+            seen[which].clear()
+        seen[which].append(frames(1, seed))
+        outputs = streams[which].push(seen[which][-1])
+        assert_fading(outputs, fading(np.concatenate(seen[which], axis=2)), slice(-1, None))
 
 
 def test_each_stream_may_have_a_thread(streaming):

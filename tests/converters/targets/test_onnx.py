@@ -10,8 +10,8 @@ from pytorch_grad_cam import HiResCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from scipy.ndimage import zoom
 from train_helpers import input_spec
-
 from vedette_converters.to_onnx import to_onnx
+
 from vedette_edge.errors import BundleError
 from vedette_edge.runtimes.onnx import OnnxSession
 from vedette_train.models.mobilenet_v2_3d import MODES, MobileNetV2_3d
