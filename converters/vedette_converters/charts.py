@@ -19,7 +19,7 @@ from vedette_edge.manifest import Precision, Runtime, Variant
 from vedette_edge.types import FloatArray
 from vedette_train.explain.drawing import png_of
 
-__all__ = ["Chart", "Panel", "draw_differences", "draw_front", "draw_latency", "draw_sizes"]
+__all__ = ["Chart", "Panel", "draw_differences", "draw_front", "draw_latency", "draw_sizes", "spread"]
 
 # Readable on white and on near black, and told apart by those who do not see red and green.
 _COLOURS: dict[Runtime, str] = {"onnx": "#3b82c4", "openvino": "#d97706", "tflite": "#0f9d76"}
@@ -201,7 +201,7 @@ def _label_above(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None
     ordered = sorted(points, key=lambda point: (point[0], -point[1]))
     low, high = axes.get_xlim()
     shares = np.log([point[0] / low for point in ordered]) / np.log(high / low)
-    for (x, y, name), place in zip(ordered, _spread(shares, gap=0.032), strict=True):
+    for (x, y, name), place in zip(ordered, spread(shares, gap=0.032), strict=True):
         axes.annotate(
             name,
             xy=(x, y),
@@ -222,7 +222,7 @@ def _label_above(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None
         )
 
 
-def _spread(places: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+def spread(places: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
     """Move sorted places apart until neighbours are at least `gap` from each other, as little as it takes.
 
     Isotonic regression [Barlow et al. 1972]: places that are too close become a block, evenly spaced around

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+
+from vedette_train.slim.rerun import refuse_other_pictures, slim_anomaly_recipe, slim_recipe
+from vedette_train.slim.settings import SlimSettings
 
 from vedette_converters.benchmark import benchmark_here
 from vedette_converters.convert import convert
@@ -12,35 +14,18 @@ from vedette_converters.optimise import Steps
 from vedette_converters.plan import BOUNDS, Plan
 from vedette_converters.trials import Search
 from vedette_edge.bundle import open_bundle
-from vedette_edge.errors import DataError
 from vedette_edge.manifest import Measured
 from vedette_train.anomaly.run import is_anomaly_run, open_anomaly_run
 from vedette_train.anomaly.training import fit_anomaly
 from vedette_train.console import steps
 from vedette_train.evaluate import dataset_root
 from vedette_train.fit import fit
-from vedette_train.runs import METRICS_FILE, MODEL_FILE, open_run
-from vedette_train.slim.rerun import refuse_other_pictures, slim_anomaly_recipe, slim_recipe
-from vedette_train.slim.settings import SlimSettings
+from vedette_train.runs import METRICS_FILE, open_run
 
-__all__ = ["real_steps", "weights_digest"]
+__all__ = ["real_steps"]
 
 # Vector instructions take eight channels at a time.
 _ROUND_TO = 8
-
-
-def weights_digest(run: Path) -> str:
-    """Return the SHA-256 of a finished run's weights.
-
-    Raises:
-        DataError: when it has none.
-    """
-    try:
-        return hashlib.sha256((run / MODEL_FILE).read_bytes()).hexdigest()
-    except OSError as error:
-        raise DataError(
-            f"{run} has no {MODEL_FILE}: it is not a finished run; give the --out of vedette-train fit"
-        ) from error
 
 
 def real_steps(run: Path, search: Search, data: Path | None) -> Steps:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -15,8 +16,9 @@ from vedette_edge.errors import DataError, UsageError
 from vedette_edge.files import write_atomically
 from vedette_edge.manifest import Precision, Runtime, TemporalMode
 from vedette_edge.validation import describe_errors
+from vedette_train.runs import MODEL_FILE
 
-__all__ = ["Search", "Trial", "add_trial", "claim", "read_trials"]
+__all__ = ["Search", "Trial", "add_trial", "claim", "read_trials", "weights_digest"]
 
 SEARCH_FILE, TRIALS_FILE = "search.json", "trials.jsonl"
 
@@ -56,6 +58,20 @@ class Trial(_Record):
     reference: float | None = Field(description="Accuracy of its network in PyTorch; None where it failed.")
     candidates: tuple[Candidate, ...] = ()
     failed: str | None = Field(default=None, description="Why there is no bundle.")
+
+
+def weights_digest(run: Path) -> str:
+    """Return the SHA-256 of a finished run's weights.
+
+    Raises:
+        DataError: when it has none.
+    """
+    try:
+        return hashlib.sha256((run / MODEL_FILE).read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(
+            f"{run} has no {MODEL_FILE}: it is not a finished run; give the --out of vedette-train fit"
+        ) from error
 
 
 def claim(directory: Path, search: Search) -> None:

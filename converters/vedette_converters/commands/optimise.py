@@ -56,8 +56,7 @@ def optimise(
     from vedette_converters.optimise import choose, write_outcome
     from vedette_converters.optimise import optimise as run_search
     from vedette_converters.pareto import Budget
-    from vedette_converters.steps import real_steps, weights_digest
-    from vedette_converters.trials import Search
+    from vedette_converters.trials import Search, weights_digest
     from vedette_train.settings import validate
 
     search = validate(
@@ -73,6 +72,9 @@ def optimise(
         Search,
         "vedette-convert optimise",
     )
+    # Only now, because it takes seconds, and bad use should be told at once.
+    from vedette_converters.steps import real_steps
+
     trials = run_search(run, out, search, real_steps(run, search, data))
     outcome = choose(trials, Budget(max_drop, latency_ms, size_mb))
     write_outcome(out, outcome, trials)

@@ -30,7 +30,7 @@ def print_bundle(title: str, manifest: Manifest, measured: Mapping[str, Measured
         caption_justify="left",
     )
     for column in COLUMNS:
-        table.add_column(column, no_wrap=column == COLUMNS[0])
+        table.add_column(column, overflow="fold", no_wrap=column == COLUMNS[0])
     for row in found:
         table.add_row(*map(escape, row.texts()))
     console.print(table)
