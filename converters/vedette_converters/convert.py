@@ -1,220 +1,159 @@
-"""From a finished run to a bundle: export, prove, describe. A failed proof writes nothing."""
+"""From a finished run to a bundle: write every variant, prove it, describe it.
+
+A variant that fails its proof, or that a runtime cannot express, is left out, and the manifest says why.
+Where none is left, nothing is written.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
-from numpy.typing import NDArray
 
 from vedette_converters.bundle import BundleWriter, new_bundle, refuse_existing
-from vedette_converters.graph import clip_graph
-from vedette_converters.measure import measure
-from vedette_converters.parity import (
-    FP32_TOLERANCE,
-    Judged,
-    difference,
-    judge,
-    reference_outputs,
-    write_proof,
-)
-from vedette_converters.samples import VideoClips, reported_clips
-from vedette_converters.targets.onnx import to_onnx
-from vedette_edge.bundle import open_bundle
-from vedette_edge.errors import DataError, ProofError, UsageError
-from vedette_edge.manifest import Golden, InputSpec, Label, Manifest, OutputSpec, Proof, Provenance, Variant
-from vedette_edge.preprocess import to_tensor
-from vedette_edge.proof import check_golden
-from vedette_edge.runtimes import open_session
-from vedette_edge.runtimes.onnx import OnnxSession
-from vedette_edge.types import FloatArray, Outputs
-from vedette_train.data.split import PARTS
-from vedette_train.evaluate import dataset_root
-from vedette_train.models import HeatmapModel
-from vedette_train.runs import METRICS_FILE, Run, library_versions, open_run
+from vedette_converters.measure import with_costs
+from vedette_converters.parity import FP32_TOLERANCE
+from vedette_converters.plan import BOUNDS, Plan, Wish
+from vedette_converters.samples import Golden, Samples, read_samples
+from vedette_converters.subjects import Subject, open_subject
+from vedette_converters.variants import Maker
+from vedette_edge.errors import BundleError, ProofError, RuntimeBackendError
+from vedette_edge.manifest import Bounds, Manifest, OutputSpec, Provenance, Refusal, Variant
+from vedette_edge.manifest import Golden as GoldenFiles
 
-__all__ = ["convert"]
+__all__ = ["OnStep", "convert"]
 
-_GOLDEN_SAMPLES = 2
 _MIN_AGENT = "0.1.0"
+_LIBRARIES = (
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "nncf",
+    "litert-torch",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+)
+
+# What is being done, how much of it, of how much.
+OnStep = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _GoldenSample:
-    """One clip with the outputs of the PyTorch model."""
-
-    frames: NDArray[np.uint8]  # (T, H, W, 3)
-    tensor: FloatArray  # (1, C, T, H, W)
-    outputs: Outputs
+class _Outcome:
+    variants: list[Variant]
+    refused: list[Refusal]
 
 
 def convert(
     directory: Path,
     out: Path,
     *,
+    plan: Plan = Plan(),  # noqa: B008 - frozen
+    bounds: Bounds = BOUNDS,
     data: Path | None = None,
     release: int = 1,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Manifest:
     """Write a bundle from a finished run.
 
     Args:
         directory: the run.
         out: the bundle; must not exist.
+        plan: the variants to write.
+        bounds: what those that are not exact must keep.
         data: the run's dataset, where it moved.
         release: counter that rises with every release.
-        on_progress: called with (done, total) videos.
+        on_step: told what is being done.
 
     Returns:
         The bundle's manifest.
 
     Raises:
-        UsageError: when `out` exists, or the run was trained with `data.faithful`.
-        DataError: when the run or the videos it reports on cannot be read.
-        ProofError: when the exported model differs from the trained one; nothing is written.
+        UsageError: when `out` exists, or the run is of a kind that no device can run.
+        DataError: when the run or the samples it reports on cannot be read.
+        MissingExtraError: when a runtime's libraries are not installed.
+        ProofError: when no variant is left; nothing is written.
     """
     refuse_existing(out)
-    run = open_run(directory)
-    if run.recipe.data.faithful:
-        raise UsageError(
-            f"{directory} was trained with data.faithful, and the published data path cannot run on a "
-            "device; train it again without"
-        )
-    metrics = _metrics(run)
-    network = cast(HeatmapModel, run.network())
-    dataset_root(run, data)  # told now, not after the export
-    exported = to_onnx(clip_graph(network, run.recipe.data.input))
-    session = OnnxSession(exported.contents[0])
-    judged, golden = _judge_all(run, network, session, data, on_progress)
-    proof = _proved(judged, run)
-    with new_bundle(out) as writer:
-        variant = Variant(
-            name="onnx-fp32-clip",
-            runtime="onnx",
-            precision="fp32",
-            mode="clip",
-            files=(writer.add("model.onnx", exported.contents[0]),),
-            opset=exported.opset,
-            measured=measure(session, golden[0].tensor),
-            proof=proof,
-        )
-        expected = _joined(golden)
-        outputs = OutputSpec(
-            logits=expected.logits.shape[1:], heatmap=expected.heatmap.shape[1:], cells=network.heatmap_cells
-        )
-        stored = _store_golden(golden, expected, writer)
-        manifest = _manifest(run, metrics, variant, outputs, stored, release)
-        writer.finish(manifest)
-        # The device's own check, on the files as they lie on the disk.
-        bundle = open_bundle(writer.directory)
-        check_golden(bundle, variant, open_session(bundle, variant))
+    tell = on_step or (lambda *_: None)
+    subject = open_subject(directory, data)
+    hop = subject.description.decision.hop
+    with read_samples(subject, hop, lambda done, total: tell("read and judge", done, total)) as samples:
+        maker = Maker(subject, samples, bounds)
+        with new_bundle(out) as writer:
+            outcome = _write_variants(maker, plan, writer, tell)
+            if not outcome.variants:
+                reasons = "; ".join(dict.fromkeys(one.reason for one in outcome.refused))
+                raise ProofError(f"{directory}: no variant could be proved, no bundle was written: {reasons}")
+            manifest = _manifest(subject, samples, outcome, _store_golden(samples.golden, writer), release)
+            writer.finish(manifest)
+            # The device's own check and cost, on the files as they lie on the disk.
+            manifest = with_costs(
+                writer.directory, on_progress=lambda name, *of: tell(f"measure {name}", *of)
+            )
+            writer.finish(manifest)
     return manifest
 
 
-def _judge_all(
-    run: Run,
-    network: HeatmapModel,
-    session: OnnxSession,
-    data: Path | None,
-    on_progress: Callable[[int, int], None] | None,
-) -> tuple[list[Judged], list[_GoldenSample]]:
-    """Judge every video that the run reports on; the first windows of two different labels are golden."""
-    judged: list[Judged] = []
-    golden: dict[str, _GoldenSample] = {}
-    for video in reported_clips(run, data, on_progress):
-        reference = reference_outputs(network, video.tensor)
-        truth = run.info.labels.index(video.sample.label)
-        judged.append(judge(video, truth, reference, session, run.decision.temperature))
-        if len(golden) < _GOLDEN_SAMPLES:
-            golden.setdefault(video.sample.label, _golden_of(video, network, run.recipe.data.input))
-    return judged, list(golden.values())
+def _write_variants(maker: Maker, plan: Plan, writer: BundleWriter, tell: OnStep) -> _Outcome:
+    outcome = _Outcome([], [])
+    wishes = list(plan.wishes(causal=maker.causal))
+    for number, wish in enumerate(wishes):
+        tell(f"write {wish.name}", number, len(wishes))
+        try:
+            outcome.variants.append(maker.make(wish, writer))
+        except (BundleError, RuntimeBackendError) as error:
+            outcome.refused.append(_refusal(wish, error))
+    return outcome
 
 
-def _golden_of(video: VideoClips, network: HeatmapModel, spec: InputSpec) -> _GoldenSample:
-    """Judge a video's first window by its frames alone, which are all that the device is given of it."""
-    frames = video.frames[0]
-    tensor = to_tensor(list(frames), spec)
-    return _GoldenSample(frames, tensor, reference_outputs(network, tensor))
+def _refusal(wish: Wish, error: Exception) -> Refusal:
+    return Refusal(runtime=wish.runtime, precision=wish.precision, mode=wish.mode, reason=str(error))
 
 
-def _proved(judged: Sequence[Judged], run: Run) -> Proof:
-    found = difference(judged)
-    if not found.within(FP32_TOLERANCE):
-        raise ProofError(
-            f"{run.directory}: the exported model is not the trained one: largest difference "
-            f"{found.logits_max:.1e} (logits), {found.heatmap_max:.1e} (heatmap), allowed "
-            f"{FP32_TOLERANCE:.0e}, labels agree on {found.label_agreement:.1%}; no bundle was written"
-        )
-    return write_proof(judged, found, FP32_TOLERANCE, run.split_name)
-
-
-def _joined(golden: Sequence[_GoldenSample]) -> Outputs:
-    return Outputs(
-        np.concatenate([sample.outputs.logits for sample in golden]),
-        np.concatenate([sample.outputs.heatmap for sample in golden]),
-    )
-
-
-def _store_golden(golden: Sequence[_GoldenSample], expected: Outputs, writer: BundleWriter) -> Golden:
-    return Golden(
-        inputs=writer.add_array("golden/inputs.npy", np.stack([sample.frames for sample in golden])),
-        logits=writer.add_array("golden/logits.npy", expected.logits),
-        heatmap=writer.add_array("golden/heatmap.npy", expected.heatmap),
+def _store_golden(golden: Golden, writer: BundleWriter) -> GoldenFiles:
+    return GoldenFiles(
+        inputs=writer.add_array("golden/inputs.npy", golden.frames),
+        logits=writer.add_array("golden/logits.npy", golden.outputs.logits),
+        heatmap=writer.add_array("golden/heatmap.npy", golden.outputs.heatmap),
         # Another processor sums in another order; the proof above was made on this one.
         tolerance=10 * FP32_TOLERANCE,
     )
 
 
 def _manifest(
-    run: Run,
-    metrics: dict[str, Any],
-    variant: Variant,
-    outputs: OutputSpec,
-    golden: Golden,
-    release: int,
+    subject: Subject, samples: Samples, outcome: _Outcome, golden: GoldenFiles, release: int
 ) -> Manifest:
-    recipe, info = run.recipe, run.info
+    found = subject.description
+    expected = samples.golden.outputs
     return Manifest(
         schema_version=1,
-        name=recipe.name.replace("_", "-"),
-        task="classify",
-        architecture=recipe.model.name,
+        name=found.name,
+        task="classify" if found.anomaly is None else "anomaly",
+        architecture=found.architecture,
         release=release,
         min_agent=_MIN_AGENT,
-        labels=tuple(Label(name=n, alarm=n not in recipe.data.background) for n in info.labels),
-        input=recipe.data.input,
-        outputs=outputs,
-        decision=run.decision,
-        variants=(variant,),
+        labels=found.labels,
+        input=found.input,
+        outputs=OutputSpec(
+            logits=expected.logits.shape[1:], heatmap=expected.heatmap.shape[1:], cells=found.cells
+        ),
+        decision=found.decision,
+        anomaly=found.anomaly,
+        variants=tuple(outcome.variants),
+        refused=tuple(outcome.refused),
         golden=golden,
-        provenance=_provenance(run, metrics),
+        provenance=_with_libraries(found.provenance),
     )
 
 
-def _metrics(run: Run) -> dict[str, Any]:
-    path = run.directory / METRICS_FILE
-    try:
-        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: cannot be read ({error}); run  vedette-train evaluate {run.directory}  first"
-        ) from error
-    return metrics
+def _with_libraries(provenance: Provenance) -> Provenance:
+    return provenance.model_copy(update={"versions": provenance.versions | dict(_versions())})
 
 
-def _provenance(run: Run, metrics: dict[str, Any]) -> Provenance:
-    return Provenance(
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        # Where the data lay is the building machine's business.
-        recipe=run.recipe.model_dump(mode="json", exclude={"data": {"root"}}),
-        dataset=run.info.dataset,
-        split={part: tuple(sorted({sample.group for sample in run.info.part(part)})) for part in PARTS},
-        seed=run.recipe.seed,
-        versions=run.info.versions | library_versions(),
-        metrics=metrics,
-    )
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            yield name, version(name)

@@ -17,21 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vedette_edge.manifest import InputSpec, StateTensor, TemporalMode
+from vedette_edge.runtimes.base import CLIP_INPUT, FRAME_INPUT, OUTPUTS, next_name
 from vedette_train.export import WithHeatmap
 from vedette_train.models import HeatmapModel
 
 __all__ = ["CLIP_INPUT", "FRAME_INPUT", "OUTPUTS", "Feed", "Graph", "clip_graph", "next_name"]
 
-CLIP_INPUT, FRAME_INPUT = "clips", "frame"
-OUTPUTS = ("logits", "heatmap")
-
 # The inputs of one call, by name; what calibration is made of.
 Feed: TypeAlias = Mapping[str, NDArray[np.float32]]
-
-
-def next_name(state: str) -> str:
-    """Return the name of the output that becomes the input `state` of the next call."""
-    return f"next_{state}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -32,6 +32,7 @@ __all__ = ["Constants", "Frames", "Lowering", "exported", "lowered_graph"]
 
 # Below this many numbers a kernel is stored once more for the frames at the ends; above it they see zeros.
 _SMALL_KERNEL = 65_536
+_LARGE_KERNEL, _SMALL_PICTURE = 16_384, 256
 _CHANNEL, _TIME = 1, 2
 # Axes of a clip, but for time, in a frame.
 _IN_FRAME = {0: 0, 1: 1, 3: 2, 4: 3}
@@ -42,11 +43,13 @@ class Frames:
     """A clip (N, C, T, H, W) as T frames (N, C, H, W); None is a frame of zeros that padding has added."""
 
     items: tuple[Tensor | None, ...]
+    # The clip, but for frames of zeros, where it is one tensor anyway.
+    whole: Tensor | None = None
 
     @classmethod
     def of(cls, value: Any) -> Frames:
         """Return a clip's frames."""
-        return value if isinstance(value, Frames) else cls(tuple(value.unbind(_TIME)))
+        return value if isinstance(value, Frames) else cls(tuple(value.unbind(_TIME)), value)
 
     @property
     def all(self) -> list[Tensor]:
@@ -173,16 +176,18 @@ class Lowering(fx.Interpreter):
         """Lower `conv3d`."""
         if len(set(dilation)) != 1 or dilation[0] != 1:
             return F.conv3d(_plain(x), weight, bias, stride, padding, dilation, groups)
+        clip, side = Frames.of(x), weight.shape[2]
         settings = {"stride": tuple(stride[1:]), "padding": tuple(padding[1:]), "groups": groups}
-        frames, side = Frames.of(x).items, weight.shape[2]
-        outputs = []
-        for seen in windows(len(frames), side, stride[0], padding[0]):
-            taps = [(tap, frames[place]) for tap, place in seen if frames[place] is not None]
-            if groups == 1 and side > 1:
-                outputs.append(self.together(weight, bias, taps, settings))
-            else:
-                outputs.append(self.one_by_one(weight, bias, taps, settings))
-        return Frames(tuple(outputs))
+        if _is_large_on_small(weight, stride, clip):
+            return self.at_once(weight, bias, clip)
+        seen = list(windows(len(clip.items), side, stride[0], padding[0]))
+        dense = groups == 1 and side > 1
+        if dense and clip.whole is not None and weight.numel() <= _SMALL_KERNEL:
+            return self.runs(weight, bias, clip, seen, settings)
+        combine = self.together if dense else self.one_by_one
+        taps = ([(tap, clip.items[place]) for tap, place in pairs] for pairs in seen)
+        present = ([(tap, frame) for tap, frame in pairs if frame is not None] for pairs in taps)
+        return Frames(tuple(combine(weight, bias, pairs, settings) for pairs in present))
 
     def tap(self, weight: Tensor, index: int) -> Tensor:
         """Return the 2D kernel that a 3D kernel has for a frame."""
@@ -211,16 +216,59 @@ class Lowering(fx.Interpreter):
         kernel = self.kernel(name, lambda: torch.cat([weight[:, :, index] for index in indices], 1))
         return F.conv2d(torch.cat([frame for _, frame in taps], 1), kernel, bias, **settings)
 
+    def runs(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        clip: Frames,
+        seen: Sequence[Sequence[tuple[int, int]]],
+        settings: dict[str, Any],
+    ) -> Frames:
+        """Return what `together` returns, for frames that still lie one behind the other in one tensor.
+
+        A run of them, channel by channel, is a view; and borders are added to all at once.
+        """
+        assert clip.whole is not None
+        high, wide = settings["padding"]
+        whole = F.pad(clip.whole, (wide, wide, high, high)) if high or wide else clip.whole
+        first = next(place for place, item in enumerate(clip.items) if item is not None)
+        outputs = []
+        for pairs in seen:
+            present = [(tap, place - first) for tap, place in pairs if clip.items[place] is not None]
+            start, end = present[0][0], present[-1][0] + 1
+            kernel = self.kernel(f"run{start}{end}", lambda a=start, b=end: weight[:, :, a:b].flatten(1, 2))  # type: ignore[misc]
+            run = whole[:, :, present[0][1] : present[-1][1] + 1].flatten(1, 2)
+            outputs.append(F.conv2d(run, kernel, bias, stride=settings["stride"]))
+        return Frames(tuple(outputs))
+
+    def at_once(self, weight: Tensor, bias: Tensor | None, clip: Frames) -> Frames:
+        """Return a 1x1x1 convolution of all frames at once, as a batch."""
+        frames = clip.all
+        batch = F.conv2d(torch.cat(frames), self.tap(weight, 0), bias)
+        return Frames(tuple(batch.chunk(len(frames))))
+
     def pad(self, target: Any, x: Frames, sides: Sequence[int], *rest: Any, **kwargs: Any) -> Any:
         """Lower `pad`, by zeros."""
         value = [*rest, *kwargs.values()]
         if len(sides) > 6 or any(value[1:]) or (value and value[0] not in ("constant", 0, 0.0)):
             return target(x.clip(), sides, *rest, **kwargs)
         *space, before, after = [*sides, *[0] * (6 - len(sides))]
+        whole = x.whole if x.whole is None or not any(space) else F.pad(x.whole, space)
         items = (
             x.items if not any(space) else [item if item is None else F.pad(item, space) for item in x.items]
         )
-        return Frames((*[None] * before, *items, *[None] * after))
+        return Frames((*[None] * before, *items, *[None] * after), whole)
+
+
+def _is_large_on_small(weight: Tensor, stride: Sequence[int], clip: Frames) -> bool:
+    """Tell whether a kernel is better used once for all frames: runtimes keep a copy of it for each use."""
+    picture = clip.all[0]
+    return (
+        len(clip.items) > 1
+        and tuple(weight.shape[2:]) == tuple(stride) == (1, 1, 1)
+        and weight.numel() >= _LARGE_KERNEL
+        and picture.shape[2] * picture.shape[3] <= _SMALL_PICTURE
+    )
 
 
 def windows(length: int, side: int, stride: int, padding: int) -> Iterable[list[tuple[int, int]]]:

@@ -1,43 +1,38 @@
-"""What one inference of a variant costs on this machine."""
+"""What the variants of a bundle cost on the machine that builds it, measured as a device measures them."""
 
 from __future__ import annotations
 
-import os
-import platform
-import resource
-import time
+from collections.abc import Callable
+from pathlib import Path
 
-import numpy as np
+from vedette_edge.benchmark import run_benchmark
+from vedette_edge.bundle import open_bundle
+from vedette_edge.errors import ProofError
+from vedette_edge.manifest import Manifest
 
-from vedette_edge.manifest import Measured
-from vedette_edge.runtimes.base import Session
-from vedette_edge.types import FloatArray
-
-__all__ = ["measure"]
-
-_WARM_UP = 3
-_KIB = 1024
+__all__ = ["with_costs"]
 
 
-def measure(session: Session, clip: FloatArray, *, runs: int = 20) -> Measured:
-    """Time single-clip inference.
+def with_costs(
+    directory: Path, *, seconds: float = 0.5, on_progress: Callable[[str, int, int], None] | None = None
+) -> Manifest:
+    """Return the manifest of a bundle with the cost of each variant.
 
     Args:
-        session: the loaded variant, using all cores.
-        clip: (1, C, T, H, W) float32.
-        runs: timed calls, after a warm-up.
+        directory: the bundle, complete but for the costs.
+        seconds: to measure each variant for, at least.
+        on_progress: called with the variant's name, its number from 1, and how many there are.
+
+    Raises:
+        ProofError: when a variant does not load from its files, or misses its golden outputs.
     """
-    for _ in range(_WARM_UP):
-        session.run(clip)
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        session.run(clip)
-        times.append(1000 * (time.perf_counter() - start))
-    return Measured(
-        machine=f"{platform.machine()}, {os.cpu_count()} cores",
-        threads=os.cpu_count() or 1,
-        p50_ms=round(float(np.percentile(times, 50)), 3),
-        p95_ms=round(float(np.percentile(times, 95)), 3),
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB,
+    bundle = open_bundle(directory)
+    found = run_benchmark(bundle, seconds=seconds, on_progress=on_progress)
+    if found.refused:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in found.refused.items())
+        raise ProofError(f"{directory}: not every variant can be used as it lies on the disk: {reasons}")
+    variants = tuple(
+        variant.model_copy(update={"measured": found.measured[variant.name]})
+        for variant in bundle.manifest.variants
     )
+    return bundle.manifest.model_copy(update={"variants": variants})

@@ -1,4 +1,4 @@
-"""Proves that an exported variant equals the network that was trained, in the device's own runtime."""
+"""Proves that an exported variant gives what the trained network gives, in the device's own runtime."""
 
 from __future__ import annotations
 
@@ -6,80 +6,112 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from vedette_converters.samples import VideoClips
-from vedette_edge.manifest import Accuracy, Parity, Proof
+from vedette_converters.samples import Seen
+from vedette_edge.errors import ProofError
+from vedette_edge.manifest import Accuracy, Bounds, Parity, Precision, Proof
+from vedette_edge.probabilities import Scale
 from vedette_edge.proof import Difference, compare
-from vedette_edge.runtimes.base import Session
-from vedette_edge.types import FloatArray, Outputs
+from vedette_edge.runtimes.base import Session, StreamingSession
+from vedette_edge.types import FloatArray, Outputs, joined
 from vedette_train.metrics import accuracy
-from vedette_train.models import HeatmapModel
 
-__all__ = ["Judged", "difference", "judge", "reference_outputs", "write_proof"]
+__all__ = ["FP32_TOLERANCE", "Judged", "judge", "prove"]
 
 FP32_TOLERANCE = 1e-4
-_BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One video, judged by the PyTorch model and by a variant."""
+    """All samples of a mode, judged by the PyTorch network and by a variant.
 
-    truth: int
-    found: int
-    reference: Outputs
-    outputs: Outputs
+    Attributes:
+        truth: index of each sample's label.
+        found: the variant's verdict on each.
+        expected: the network's.
+        difference: of the outputs, over all windows or frames.
+        rows: how many these were.
+    """
 
+    truth: tuple[int, ...]
+    found: tuple[int, ...]
+    expected: tuple[int, ...]
+    difference: Difference
+    rows: int
 
-def reference_outputs(network: HeatmapModel, clips: FloatArray) -> Outputs:
-    """Run the PyTorch model on (N, C, T, H, W) float32 clips."""
-    with torch.inference_mode():
-        parts = [
-            network.forward_with_heatmap(batch) for batch in torch.split(torch.from_numpy(clips), _BATCH)
+    @property
+    def drop(self) -> float:
+        """Accuracy of the network, less the variant's."""
+        right = [
+            sum(a == b for a, b in zip(self.truth, verdicts, strict=True))
+            for verdicts in (self.expected, self.found)
         ]
-    return Outputs(
-        torch.cat([logits for logits, _ in parts]).numpy(), torch.cat([maps for _, maps in parts]).numpy()
+        return (right[0] - right[1]) / len(self.truth)
+
+
+def judge(session: Session | StreamingSession, samples: Sequence[Seen], scale: Scale) -> Judged:
+    """Run a variant on all samples, one clip or frame at a time as the device does."""
+    outputs = [_run(session, seen.tensor) for seen in samples]
+    return Judged(
+        truth=tuple(seen.truth for seen in samples),
+        found=tuple(_verdict(one, seen, scale) for one, seen in zip(outputs, samples, strict=True)),
+        expected=tuple(_verdict(seen.reference, seen, scale) for seen in samples),
+        difference=compare(joined(outputs), joined([seen.reference for seen in samples]), scale),
+        rows=sum(len(one.logits) for one in outputs),
     )
 
 
-def judge(video: VideoClips, truth: int, reference: Outputs, session: Session, temperature: float) -> Judged:
-    """Run a variant on all windows of a video, one at a time as the device does."""
-    parts = [session.run(video.tensor[i : i + 1]) for i in range(len(video.tensor))]
-    outputs = Outputs(
-        np.concatenate([part.logits for part in parts]), np.concatenate([part.heatmap for part in parts])
-    )
-    logits = torch.from_numpy(outputs.logits) / temperature
-    mean = torch.softmax(logits, dim=1).mean(dim=0)
-    return Judged(truth, int(mean.argmax()), reference, outputs)
+def prove(judged: Judged, precision: Precision, bounds: Bounds, split: str) -> Proof:
+    """Return the proof of a variant.
 
+    Args:
+        judged: what it did on the samples that the run reports on.
+        precision: of fp32 the outputs themselves are bounded, of others what they mean.
+        bounds: what others must keep.
+        split: what the samples are, for a reader.
 
-def difference(judged: Sequence[Judged]) -> Difference:
-    """Measure how far a variant is from the PyTorch model over all windows of all videos."""
-    return compare(_joined([item.outputs for item in judged]), _joined([item.reference for item in judged]))
-
-
-def write_proof(judged: Sequence[Judged], found: Difference, tolerance: float, split: str) -> Proof:
-    """Summarise how a variant did on the videos that the run reports on; `found` is finite."""
-    right = accuracy([item.truth for item in judged], [item.found for item in judged])
+    Raises:
+        ProofError: when it is not good enough; says by how much.
+    """
+    exact, difference = precision == "fp32", judged.difference
+    missed = [] if exact else difference.missed(bounds)
+    if not exact and judged.drop > bounds.max_drop:
+        missed.append(f"accuracy falls by {judged.drop:.3f}, at most {bounds.max_drop:g}")
+    if exact and not difference.within(FP32_TOLERANCE):
+        missed.append(
+            f"largest difference {difference.logits_max:.1e} (logits), {difference.heatmap_max:.1e} "
+            f"(heatmap), allowed {FP32_TOLERANCE:.0e}, labels agree on {difference.label_agreement:.1%}"
+        )
+    if missed:
+        raise ProofError(f"it is not the trained model: {'; '.join(missed)}")
+    right = accuracy(list(judged.truth), list(judged.found))
     return Proof(
         parity=Parity(
-            samples=sum(len(item.outputs.logits) for item in judged),
-            source=f"windows of {len(judged)} held-out videos",
-            logits_max_abs=found.logits_max,
-            logits_mean_abs=found.logits_mean,
-            heatmap_max_abs=found.heatmap_max,
-            heatmap_mean_abs=found.heatmap_mean,
-            label_agreement=found.label_agreement,
-            tolerance=tolerance,
+            samples=judged.rows,
+            source=f"windows of {len(judged.truth)} held-out samples",
+            logits_max_abs=difference.logits_max,
+            logits_mean_abs=difference.logits_mean,
+            heatmap_max_abs=difference.heatmap_max,
+            heatmap_mean_abs=difference.heatmap_mean,
+            label_agreement=difference.label_agreement,
+            score_mean_abs=difference.score_mean,
+            score_max_abs=difference.score_max,
+            heatmap_correlation=difference.heatmap_correlation,
+            tolerance=FP32_TOLERANCE if exact else None,
         ),
         accuracy=Accuracy(
             value=right.value, low=right.low, high=right.high, samples=right.samples, split=split
         ),
+        drop=judged.drop,
+        bounds=None if exact else bounds,
     )
 
 
-def _joined(outputs: Sequence[Outputs]) -> Outputs:
-    return Outputs(
-        np.concatenate([one.logits for one in outputs]), np.concatenate([one.heatmap for one in outputs])
-    )
+def _run(session: Session | StreamingSession, tensor: FloatArray) -> Outputs:
+    if isinstance(session, StreamingSession):
+        return session.open_stream().push(np.asarray(tensor))
+    return joined([session.run(np.asarray(tensor[index : index + 1])) for index in range(len(tensor))])
+
+
+def _verdict(outputs: Outputs, seen: Seen, scale: Scale) -> int:
+    return scale.decide(scale.probabilities(outputs.logits[seen.judged]).mean(axis=0))

@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import json
 import logging
-import re
 import secrets
 import signal
 import time
@@ -20,10 +19,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from vedette_edge import __version__
+from vedette_edge.benchmark import kept, stores
 from vedette_edge.broker import EmbeddedBroker
 from vedette_edge.bundle import Bundle, open_bundle
 from vedette_edge.camera import Camera, SharedSession, Watcher, Window
+from vedette_edge.choice import open_best
 from vedette_edge.config import (
     AgentConfig,
     CameraConfig,
@@ -32,24 +32,22 @@ from vedette_edge.config import (
     check_cameras,
     decision_for,
 )
-from vedette_edge.errors import BrokerError, BundleError, ConfigError, DataError, VideoError
+from vedette_edge.errors import BrokerError, ConfigError, DataError, VideoError
 from vedette_edge.events import JPEG, EventWriter, PictureStyle
 from vedette_edge.health import Notifier, Watchdog
 from vedette_edge.ids import new_ulid
 from vedette_edge.manifest import Variant
 from vedette_edge.metrics import resident_bytes
 from vedette_edge.pictures import Pairing, save_picture
-from vedette_edge.proof import check_golden
 from vedette_edge.publish.announce import Announcer
 from vedette_edge.publish.base import Message
 from vedette_edge.publish.mqtt import MqttLink, Sessions
 from vedette_edge.publish.outbox import Outbox
 from vedette_edge.publish.wire import Broker, Tls
-from vedette_edge.runtimes import open_session
 from vedette_edge.sources import open_source
 from vedette_edge.topics import Metrics, Topics, parse_event
 
-__all__ = ["Agent", "Model", "broker_of", "choose_variant", "run_agent"]
+__all__ = ["Agent", "Model", "broker_of", "run_agent"]
 
 _log = logging.getLogger(__name__)
 
@@ -100,25 +98,6 @@ def broker_of(mqtt: MqttConfig) -> Broker:
     """Return where the broker is, from its section of the configuration."""
     tls = None if mqtt.tls is None else Tls(mqtt.tls.ca_file, mqtt.tls.cert_file, mqtt.tls.key_file)
     return Broker(mqtt.host, mqtt.port, mqtt.protocol, mqtt.username, mqtt.password_file, tls, mqtt.keepalive)
-
-
-def choose_variant(bundle: Bundle, name: str | None) -> Variant:
-    """Return the variant to run.
-
-    Raises:
-        BundleError: when there is none of that name, or this agent cannot run it.
-    """
-    manifest, variant = bundle.manifest, bundle.variant(name)
-    if _version(manifest.min_agent) > _version(__version__):
-        raise BundleError(
-            f"{bundle.directory} needs agent {manifest.min_agent} or later, this is {__version__}: upgrade"
-        )
-    if manifest.task != "classify" or variant.mode != "clip":
-        raise BundleError(
-            f"{bundle.directory}, variant '{variant.name}': this agent runs task classify in mode clip, "
-            f"not {manifest.task} in mode {variant.mode}"
-        )
-    return variant
 
 
 class Agent:
@@ -295,20 +274,16 @@ class Agent:
 def _load_model(config: AgentConfig) -> Model:
     bundle = open_bundle(config.bundle)
     check_cameras(config, bundle.manifest)
-    variant = choose_variant(bundle, config.variant)
-    session = SharedSession(open_session(bundle, variant, threads=config.threads))
-    difference = check_golden(bundle, variant, session)
+    benchmark = kept(stores(config.state_dir), bundle, config.threads)
+    measured = benchmark.measured if benchmark else {}
+    proved = open_best(bundle, config.variant, measured, threads=config.threads)
     _log.info(
         "model '%s', variant '%s': golden samples reproduced, largest difference %.1e",
         bundle.manifest.name,
-        variant.name,
-        max(difference.logits_max, difference.heatmap_max),
+        proved.variant.name,
+        max(proved.difference.logits_max, proved.difference.heatmap_max),
     )
-    return Model(bundle, variant, session)
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
+    return Model(bundle, proved.variant, SharedSession(proved.session))
 
 
 def _archive(directory: Path, messages: Sequence[Message]) -> None:

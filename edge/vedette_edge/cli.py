@@ -1,4 +1,4 @@
-"""The command line of the device: `edge-agent run`, `check-config`, `watch`."""
+"""The command line of the device: `edge-agent run`, `check-config`, `watch`, `benchmark`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from vedette_edge import __version__
-from vedette_edge.agent import choose_variant, run_agent
+from vedette_edge.agent import run_agent
+from vedette_edge.benchmark import Benchmark, keep, kept, run_benchmark, stores
 from vedette_edge.broker import parse_address
-from vedette_edge.bundle import open_bundle
-from vedette_edge.config import check_cameras, load_config
+from vedette_edge.bundle import Bundle, open_bundle
+from vedette_edge.choice import candidates
+from vedette_edge.config import Threads, check_cameras, load_config
+from vedette_edge.errors import DataError
 from vedette_edge.logs import configure_logs
 from vedette_edge.publish.wire import Broker
 from vedette_edge.topics import Identifier, Topics
@@ -47,6 +50,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_check_config(commands)
     _add_watch(commands)
+    _add_benchmark(commands)
     return parser
 
 
@@ -106,6 +110,31 @@ def _add_watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(command=_watch)
 
 
+def _add_benchmark(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "benchmark",
+        help="measure the variants of a model on this device",
+        description="Measures each variant of a bundle in a process of its own, and keeps the result. An "
+        "agent whose configuration has the same threads, and names no variant, then runs the fastest.",
+        epilog="example: edge-agent benchmark bundle --threads 2 --store /var/lib/edge-agent/benchmarks",
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="directory that vedette-convert wrote")
+    parser.add_argument(
+        "--threads", type=_threads, default=0, metavar="N", help="of one call (default: the runtime's choice)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--again", action="store_true", help="measure also where there is a result")
+    parser.add_argument("--store", type=Path, metavar="DIR", help=f"keep it there (default: {stores()[0]})")
+    parser.set_defaults(command=_benchmark)
+
+
+def _threads(text: str) -> int:
+    try:
+        return TypeAdapter(Threads).validate_json(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to 256") from None
+
+
 def _topic_part(text: str) -> str:
     """Refuse what would make another topic than one of ours."""
     try:
@@ -129,8 +158,10 @@ def _check_config(options: argparse.Namespace) -> None:
         return
     bundle = open_bundle(config.bundle)
     check_cameras(config, bundle.manifest)
-    variant = choose_variant(bundle, config.variant)
-    print(f"{options.config}: right, {cameras}, model '{bundle.manifest.name}', variant '{variant.name}'")
+    benchmark = kept(stores(config.state_dir), bundle, config.threads)
+    found = candidates(bundle, config.variant, benchmark.measured if benchmark else {})
+    names = ", else ".join(f"'{variant.name}'" for variant in found)
+    print(f"{options.config}: right, {cameras}, model '{bundle.manifest.name}', variant {names}")
 
 
 def _watch(options: argparse.Namespace) -> None:
@@ -149,3 +180,37 @@ def _watch(options: argparse.Namespace) -> None:
         patience=options.wait,
     )
     sys.stdout.flush()
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    bundle = open_bundle(options.bundle)
+    store = options.store or stores()[0]
+    known = None if options.again else kept([store], bundle, options.threads)
+    benchmark = known or run_benchmark(bundle, threads=options.threads, on_progress=_progress)
+    print(benchmark.model_dump_json(indent=2) if options.json else _table(bundle, benchmark))
+    if known is None:
+        _keep(benchmark, store)
+
+
+def _progress(name: str, number: int, count: int) -> None:
+    print(f"measuring {name} ({number} of {count})", file=sys.stderr, flush=True)
+
+
+def _keep(benchmark: Benchmark, store: Path) -> None:
+    try:
+        keep(benchmark, store)
+    except OSError as error:
+        why = f"cannot keep the result ({error.strerror}), so no agent will know it"
+        raise DataError(f"{store}: {why}; give another --store") from error
+
+
+def _table(bundle: Bundle, benchmark: Benchmark) -> str:
+    """Return the costs, the fastest clip first, then the streams, then why others cannot be used."""
+    modes = {variant.name: variant.mode for variant in bundle.manifest.variants}
+    width = max(map(len, modes))
+    lines = [str(benchmark.machine), f"{'':{width}}  per      p50 ms    p95 ms   calls/s  peak MiB"]
+    for name, cost in sorted(benchmark.measured.items(), key=lambda pair: (modes[pair[0]], pair[1].p50_ms)):
+        call = "clip" if modes[name] == "clip" else "frame"
+        costs = (cost.p50_ms, cost.p95_ms, cost.per_second or 0.0, cost.peak_rss_bytes / 2**20)
+        lines.append(f"{name:{width}}  {call:5}" + "".join(f"  {value:8.2f}" for value in costs))
+    return "\n".join([*lines, *(f"{name:{width}}  {reason}" for name, reason in benchmark.refused.items())])

@@ -13,11 +13,11 @@ import numpy as np
 
 from vedette_edge.flow import FlowField, FlowStream
 from vedette_edge.manifest import InputSpec
-from vedette_edge.preprocess import fit, to_tensor
+from vedette_edge.preprocess import fit, frames_tensor, to_tensor
 from vedette_edge.sampling import Clip, ClipSampler, TickSampler
 from vedette_edge.types import FloatArray, Frame, Image
 
-__all__ = ["ClipStream", "Sampled", "clip_tensor", "flow_of"]
+__all__ = ["ClipStream", "FrameStream", "Sampled", "clip_tensor", "flow_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,31 +35,69 @@ class Sampled:
     flow: FlowField | None
 
 
+class _Sampler:
+    """Samples a stream by time; fits each sampled frame, and computes its flow, once."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        self._spec = spec
+        self._ticks = TickSampler(spec.fps)
+        self._flow = FlowStream(spec.flow, spec.color) if spec.flow else None
+
+    def push(self, frame: Frame) -> tuple[Sampled | None, int, bool]:
+        """Return the frame if it is sampled, the ticks it stands for, and whether the stream started anew."""
+        ticks, anew = self._ticks.push(frame.time)
+        if not ticks:
+            return None, 0, anew
+        if anew and self._flow:
+            self._flow.reset()
+        fitted = fit(frame.image, self._spec)
+        flow = self._flow.push(fitted) if self._flow else None
+        return Sampled(frame, fitted, flow), ticks, anew
+
+
 class ClipStream:
     """Makes clips of a stream of frames, by the rules of `sampling`."""
 
     def __init__(self, spec: InputSpec, hop: int) -> None:
         """Make clips as `spec` says, a new one each `hop` sampled frames."""
-        self._spec = spec
-        self._ticks = TickSampler(spec.fps)
+        self._sampler = _Sampler(spec)
         self._clips: ClipSampler[Sampled] = ClipSampler(frames=spec.frames, hop=hop, fps=spec.fps)
-        self._flow = FlowStream(spec.flow, spec.color) if spec.flow else None
 
     def push(self, frame: Frame) -> tuple[list[Clip[Sampled]], bool]:
         """Take the next frame; return the clips that it completes, and whether the stream started anew."""
-        ticks, anew = self._ticks.push(frame.time)
-        if not ticks:
-            return [], anew
-        if anew and self._flow:
-            self._flow.reset()
-        # Now, not when the clip is full: fitting all its frames at once would delay the verdict.
-        fitted = fit(frame.image, self._spec)
-        flow = self._flow.push(fitted) if self._flow else None
-        return self._clips.push(frame.time, Sampled(frame, fitted, flow)), anew
+        # Fitted now, not when the clip is full: all its frames at once would delay the verdict.
+        sampled, _, anew = self._sampler.push(frame)
+        return ([] if sampled is None else self._clips.push(frame.time, sampled)), anew
 
     def finish(self) -> list[Clip[Sampled]]:
         """End the stream; return its one padded clip if it was too short for any."""
         return self._clips.finish()
+
+
+class FrameStream:
+    """Makes the input of a streaming network of a stream of frames, by the rules of `sampling`."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        """Sample as `spec` says."""
+        self._spec = spec
+        self._sampler = _Sampler(spec)
+        self._before: Sampled | None = None
+
+    def push(self, frame: Frame) -> tuple[FloatArray | None, bool]:
+        """Take the next frame.
+
+        Returns:
+            (1, C, n, H, W) float32 of the n ticks that it stands for, None if it is not sampled; and whether
+            the stream started anew, so that the network must forget what it saw.
+        """
+        sampled, ticks, anew = self._sampler.push(frame)
+        if sampled is None:
+            return None, anew
+        before = None if anew or self._before is None else self._before.fitted
+        self._before = sampled
+        items = [sampled] * ticks
+        flow = flow_of(items) if self._spec.flow else None
+        return frames_tensor([item.fitted for item in items], self._spec, flow, before), anew
 
 
 def clip_tensor(clip: Clip[Sampled], spec: InputSpec) -> FloatArray:

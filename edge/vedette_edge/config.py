@@ -31,18 +31,22 @@ from vedette_edge.topics import Identifier
 from vedette_edge.validation import describe_errors
 
 __all__ = [
+    "AUTO",
     "AgentConfig",
     "CameraConfig",
     "DecisionOverride",
     "FileSourceConfig",
     "MqttConfig",
     "SnapshotConfig",
+    "Threads",
     "TlsConfig",
     "alarm_labels",
     "check_cameras",
     "decision_for",
     "load_config",
 ]
+
+AUTO = "auto"
 
 
 def _from_config_directory(path: Path, info: ValidationInfo) -> Path:
@@ -51,6 +55,9 @@ def _from_config_directory(path: Path, info: ValidationInfo) -> Path:
 
 
 LocalPath = Annotated[Path, AfterValidator(_from_config_directory)]
+
+
+Threads = Annotated[int, Field(ge=0, le=256)]
 
 
 class _Section(BaseModel):
@@ -158,10 +165,15 @@ class AgentConfig(_Section):
     site: Identifier = Field(description="Where this device stands; part of every topic.")
     node: Identifier = Field(description="This device; unique within its site.")
     bundle: LocalPath = Field(description="Directory that vedette-convert wrote.")
-    variant: str | None = Field(default=None, description="Variant of the bundle; the first by default.")
-    threads: int = Field(default=0, ge=0, le=256, description="Of one inference; 0: the runtime's choice.")
+    variant: str = Field(
+        default=AUTO,
+        description="Variant of the bundle by name; or auto: the fastest that works here, as `edge-agent "
+        "benchmark` measured, and unmeasured the first that works.",
+    )
+    threads: Threads = Field(default=0, description="Of one inference; 0: the runtime's choice.")
     state_dir: LocalPath = Field(
-        default=Path("/var/lib/edge-agent"), description="Undelivered messages are kept here."
+        default=Path("/var/lib/edge-agent"),
+        description="Keeps undelivered messages and measurements.",
     )
     mqtt: MqttConfig = MqttConfig()
     cameras: tuple[CameraConfig, ...] = Field(min_length=1)

@@ -18,7 +18,7 @@ from vedette_edge.flow import FlowField, clip_flow, to_channels
 from vedette_edge.manifest import InputSpec, OutputSpec
 from vedette_edge.types import Box, FloatArray, Image
 
-__all__ = ["cell_region", "fit", "resize", "seen_region", "to_tensor"]
+__all__ = ["cell_region", "fit", "frames_tensor", "resize", "seen_region", "to_tensor"]
 
 
 def fit(image: Image, spec: InputSpec) -> Image:
@@ -56,13 +56,35 @@ def to_tensor(
     Raises:
         ValueError: when the number of frames or a picture's shape is not the spec's.
     """
+    if len(frames) != spec.frames:
+        raise ValueError(f"expected {spec.frames} frames, got {len(frames)}")
+    return frames_tensor(frames, spec, flow)
+
+
+def frames_tensor(
+    frames: Sequence[Image],
+    spec: InputSpec,
+    flow: Sequence[FlowField] | None = None,
+    before: Image | None = None,
+) -> FloatArray:
+    """Return any number n >= 1 of frames that follow each other as (1, C, n, H, W) float32; see `to_tensor`.
+
+    Args:
+        frames: pictures from `fit`, oldest first.
+        spec: the manifest's input.
+        flow: as for `to_tensor`.
+        before: the frame before the first, which differences need; None at the beginning of a stream.
+
+    Raises:
+        ValueError: when a picture's shape is not the spec's.
+    """
     stack = np.stack(frames)
-    expected = (spec.frames, spec.height, spec.width, 3)
+    expected = (len(frames), spec.height, spec.width, 3)
     if stack.shape != expected or stack.dtype != np.uint8:
         raise ValueError(f"expected {expected} uint8, got {stack.shape} {stack.dtype}")
     parts: list[FloatArray] = []
     if "rgb" in spec.streams:
-        parts.append(_scaled(stack, spec))
+        parts.append(_scaled(stack, spec, before))
     if spec.flow:
         fields = clip_flow(frames, spec.flow, spec.color) if flow is None else np.stack(flow)
         if fields.shape != (*expected[:3], 2):
@@ -72,14 +94,13 @@ def to_tensor(
     return np.ascontiguousarray(joined.transpose(3, 0, 1, 2)[np.newaxis], dtype=np.float32)
 
 
-def _scaled(stack: NDArray[np.uint8], spec: InputSpec) -> FloatArray:
+def _scaled(stack: NDArray[np.uint8], spec: InputSpec, before: Image | None) -> FloatArray:
     mean = np.asarray(spec.mean, dtype=np.float32)
     std = np.asarray(spec.std, dtype=np.float32)
-    scaled: FloatArray = (stack.astype(np.float32) / np.float32(255.0) - mean) / std
     if spec.temporal == "difference":
-        scaled[1:] = scaled[1:] - scaled[:-1]
-        scaled[0] = 0.0
-    return scaled
+        stack = np.concatenate([(stack[0] if before is None else before)[np.newaxis], stack])
+    scaled: FloatArray = (stack.astype(np.float32) / np.float32(255.0) - mean) / std
+    return scaled[1:] - scaled[:-1] if spec.temporal == "difference" else scaled
 
 
 def resize(image: Image, height: int, width: int) -> Image:

@@ -44,6 +44,10 @@ class Scale:
         scaled = (logits.astype(np.float64) - self.anomaly.threshold) / self.anomaly.scale
         return np.asarray(1 / (1 + np.exp(-np.clip(scaled, -60, 60))), dtype=np.float32)
 
+    def decide(self, probabilities: FloatArray) -> int:
+        """Return the label that (K,) probabilities speak for; of an anomaly 1 where it is one, else 0."""
+        return int(probabilities.argmax() if self.anomaly is None else probabilities[0] >= 0.5)
+
     def labels(self, logits: FloatArray) -> NDArray[np.intp]:
         """Return (N,) the label of each row of (N, K) logits; of an anomaly 1 where it is one, else 0."""
         if self.anomaly is None:

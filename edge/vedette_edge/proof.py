@@ -17,9 +17,9 @@ from vedette_edge.manifest import Bounds, InputSpec, Variant
 from vedette_edge.preprocess import to_tensor
 from vedette_edge.probabilities import Scale
 from vedette_edge.runtimes.base import Session, StreamingSession
-from vedette_edge.types import FloatArray, Outputs
+from vedette_edge.types import FloatArray, Outputs, joined
 
-__all__ = ["Difference", "check_golden", "compare", "golden_outputs", "joined"]
+__all__ = ["Difference", "check_golden", "compare", "golden_outputs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +142,6 @@ def golden_outputs(
     if isinstance(session, StreamingSession):
         return joined([session.open_stream().push(tensor).last() for tensor in tensors])
     return joined([session.run(tensor) for tensor in tensors])
-
-
-def joined(parts: list[Outputs]) -> Outputs:
-    """Return the outputs of all parts, one after the other."""
-    return Outputs(
-        np.concatenate([part.logits for part in parts]), np.concatenate([part.heatmap for part in parts])
-    )
 
 
 def _relative(found: FloatArray, reference: FloatArray) -> FloatArray:

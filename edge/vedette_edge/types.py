@@ -6,13 +6,14 @@ Times are seconds as float. Boxes and points are fractions of the picture, 0..1,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "FloatArray", "Frame", "Image", "Outputs"]
+__all__ = ["Box", "FloatArray", "Frame", "Image", "Outputs", "joined"]
 
 Image: TypeAlias = NDArray[np.uint8]
 FloatArray: TypeAlias = NDArray[np.float32]
@@ -84,3 +85,10 @@ class Outputs:
     def last(self) -> Outputs:
         """Return the last row alone."""
         return Outputs(self.logits[-1:], self.heatmap[-1:])
+
+
+def joined(parts: Sequence[Outputs]) -> Outputs:
+    """Return the outputs of all parts, one after the other."""
+    return Outputs(
+        np.concatenate([part.logits for part in parts]), np.concatenate([part.heatmap for part in parts])
+    )

@@ -1,29 +1,31 @@
-import time
+from __future__ import annotations
 
-import numpy as np
+import pytest
+from edge_helpers import edit_manifest, write_bundle
 
-from vedette_converters.measure import measure
-
-
-class Sleeper:
-    """A session whose runs last as long as they are told, in milliseconds."""
-
-    def __init__(self, *durations):
-        self._durations = list(durations)
-
-    def run(self, _):
-        time.sleep(self._durations.pop(0) / 1000)
+from vedette_converters.measure import with_costs
+from vedette_edge.errors import ProofError
+from vedette_edge.manifest import read_manifest
 
 
-def test_the_warm_up_is_not_counted():
-    session = Sleeper(60, 60, 60, *[4] * 18, 20, 20)
-    found = measure(session, np.zeros((1, 3, 1, 8, 8), np.float32))
-    assert 4 <= found.p50_ms < 20
-    assert found.p50_ms < found.p95_ms < 60
-    assert not session._durations
+@pytest.fixture
+def bundle(tmp_path):
+    return write_bundle(tmp_path / "bundle")
 
 
-def test_the_machine_is_named_without_its_name():
-    found = measure(Sleeper(*[0] * 5), np.zeros((1, 3, 1, 8, 8), np.float32), runs=2)
-    assert found.machine.endswith(f"{found.threads} cores")
-    assert found.peak_rss_bytes > 10_000_000
+def test_each_variant_gets_its_cost_and_nothing_else_changes(bundle):
+    seen = []
+    found = with_costs(bundle, seconds=0, on_progress=lambda *step: seen.append(step))
+    measured = found.variants[0].measured
+    assert 0 < measured.p50_ms <= measured.p95_ms
+    assert measured.per_second > 0
+    assert seen == [("onnx-fp32", 1, 1)]
+    values = found.model_dump()
+    values["variants"][0]["measured"] = None
+    assert values == read_manifest(bundle).model_dump()
+
+
+def test_a_variant_that_cannot_be_used_is_named_with_its_reason(bundle):
+    edit_manifest(bundle, lambda values: values["variants"][0]["files"][0].update(sha256="0" * 64))
+    with pytest.raises(ProofError, match=r"onnx-fp32: .*model.onnx is not the file that manifest.json names"):
+        with_costs(bundle, seconds=0)

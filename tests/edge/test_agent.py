@@ -27,8 +27,8 @@ from edge_helpers import (
     write_video,
 )
 
-from vedette_edge.agent import choose_variant
 from vedette_edge.bundle import open_bundle
+from vedette_edge.choice import candidates
 from vedette_edge.errors import BundleError
 from vedette_edge.topics import parse_event
 
@@ -270,7 +270,7 @@ def test_a_changed_model_is_refused_before_anything_starts(tmp_path, bundle_dir,
 def test_a_bundle_that_this_agent_cannot_run_is_refused(bundle_dir, edit, sentence):
     edit_manifest(bundle_dir, edit)
     with pytest.raises(BundleError, match=sentence):
-        choose_variant(open_bundle(bundle_dir), None)
+        candidates(open_bundle(bundle_dir), "auto", {})
 
 
 def test_a_model_that_does_not_prove_itself_is_refused_before_anything_starts(

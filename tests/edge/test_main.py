@@ -7,7 +7,7 @@ from vedette_edge import __main__, __version__
 from vedette_edge.__main__ import main
 
 
-@pytest.mark.parametrize("command", [(), ("run",), ("check-config",), ("watch",)])
+@pytest.mark.parametrize("command", [(), ("run",), ("check-config",), ("watch",), ("benchmark",)])
 def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])
@@ -31,6 +31,7 @@ def test_the_version_is_told(capsys):
         ("watch", "--count", "many"),
         ("watch", "--site", "a/#"),
         ("check-config", "a", "b"),
+        ("benchmark",),
     ],
 )
 def test_bad_use_ends_with_2(arguments, capsys):

@@ -48,16 +48,17 @@ def input_spec(**changes):
     return InputSpec(**(values | changes))
 
 
-def brightness_model() -> bytes:
+def brightness_model(bias: float = -2.0) -> bytes:
     """Return a network that finds light: heatmap[1] = 20 * (brightness - 0.1), heatmap[0] its opposite.
 
     A black clip gives P(bright) = 0.02, a clip that is bright on a quarter of its area gives 0.998.
+    With another `bias` it is another network.
     """
     constants = {
         "flat": np.array([1, FRAMES, SIDE, SIDE], np.int64),
         "deep": np.array([1, 1, FRAMES, GRID, GRID], np.int64),
         "gain": np.array([-20.0, 20.0], np.float32).reshape(1, 2, 1, 1, 1),
-        "bias": np.array([2.0, -2.0], np.float32).reshape(1, 2, 1, 1, 1),
+        "bias": np.array([-bias, bias], np.float32).reshape(1, 2, 1, 1, 1),
     }
     step = SIDE // GRID
     nodes = [
@@ -177,6 +178,17 @@ def edit_manifest(directory: Path, edit) -> None:
     values = json.loads(path.read_text())
     edit(values)
     path.write_text(json.dumps(values))
+
+
+def add_variant(directory: Path, name: str, model: bytes, **changes: object) -> None:
+    """Add a variant to a bundle, after those it has."""
+    (directory / f"{name}.onnx").write_bytes(model)
+    files = [entry(directory, f"{name}.onnx")]
+
+    def edit(values):
+        values["variants"].append(values["variants"][0] | {"name": name, "files": files} | changes)
+
+    edit_manifest(directory, edit)
 
 
 def opened(directory: Path) -> tuple[Bundle, Variant, OnnxSession]:

@@ -70,8 +70,9 @@ def equal(one, other):
             "train__grad_clip": 0.5,
         },
         {"train__precision": "bf16-mixed", "train__prune": {"warmup": 1, "epochs": 2, "end": 0.4}},
+        {"train__quantise": {"observe": 0.25, "freeze_after": 0.75}, "init__freeze_batchnorm": True},
     ],
-    ids=["cosine", "workers", "plateau", "pruned"],
+    ids=["cosine", "workers", "plateau", "pruned", "int8"],
 )
 def test_a_resumed_training_ends_bit_for_bit_as_an_uninterrupted_one(changes, data, cache, tmp_path):
     common = {"train__epochs": 4, "train__batch_size": 2, "model__dropout": 0.5, "augment__hue": 0.2}

@@ -15,6 +15,7 @@ from vedette_train.commands import (
     export,
     import_checkpoint,
     prepare,
+    quantise,
     reports,
     sweep,
     training,
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (prepare, training, sweep, reports, explain, import_checkpoint, export):
+for group in (prepare, training, sweep, quantise, reports, explain, import_checkpoint, export):
     app.registered_commands += group.app.registered_commands
 data.app.registered_commands += anomaly_data.app.registered_commands
 app.add_typer(data.app, name="data")

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["console", "log", "make_progress", "progress"]
+__all__ = ["console", "log", "make_progress", "progress", "steps"]
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -48,3 +48,11 @@ def progress(name: str) -> Iterator[Callable[[int, int], None]]:
     with make_progress() as display:
         task = display.add_task(name, total=None)
         yield lambda done, total: display.update(task, completed=done, total=total)
+
+
+@contextmanager
+def steps(name: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar while the block runs; yields a function to call with (what is being done, done, total)."""
+    with make_progress() as display:
+        task = display.add_task(name, total=None)
+        yield lambda what, done, total: display.update(task, description=what, completed=done, total=total)

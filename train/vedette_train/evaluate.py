@@ -7,7 +7,7 @@ reach the network by the published data path, which no device has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -34,10 +34,13 @@ __all__ = [
     "dataset_root",
     "evaluate_run",
     "judge_part",
+    "maker_of",
+    "network_of",
     "predictions_of",
     "video_clips",
     "window_logits",
     "window_probabilities",
+    "windows_of",
 ]
 
 _BATCH = 8
@@ -124,11 +127,26 @@ def dataset_root(run: Run, data: Path | None) -> Path:
     return root
 
 
+def maker_of(run: Run) -> MakeTensor:
+    """Return what makes clips the input of the run's network."""
+    return faithful.clip_tensor if run.recipe.data.faithful else clip_tensor
+
+
+def network_of(run: Run) -> nn.Module:
+    """Return the run's network in evaluation mode, on the GPU where there is one.
+
+    Raises:
+        DataError: when the weights cannot be loaded.
+    """
+    return run.network().to("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def judge_part(
     run: Run,
     part: PartName,
     data: Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    network: nn.Module | None = None,
 ) -> list[WindowLogits]:
     """Run the network on every window of every video of a part.
 
@@ -137,15 +155,15 @@ def judge_part(
         part: "train", "val" or "test"; an empty one gives an empty list.
         data: the dataset's folder, where it moved since the training.
         on_progress: called with (done, total).
+        network: to judge by, in evaluation mode; by default the run's own.
 
     Raises:
         DataError: when a video of the split is missing or cannot be read.
     """
     root = dataset_root(run, data)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = run.network().to(device)
+    network = network_of(run) if network is None else network
     spec, hop = run.recipe.data.input, run.recipe.decision.hop
-    make_tensor = faithful.clip_tensor if run.recipe.data.faithful else clip_tensor
+    make_tensor = maker_of(run)
     samples, judged = run.info.part(part), []
     for done, sample in enumerate(samples, start=1):
         logits = window_logits(network, root / sample.name, spec, hop, make_tensor)
@@ -159,6 +177,12 @@ def predictions_of(run: Run, judged: list[WindowLogits]) -> list[Prediction]:
     """Return the prediction of each video, at the temperature of the run's decision."""
     labels, temperature = run.info.labels, run.decision.temperature
     return [predict(item.sample, _probabilities(item.logits, temperature), labels) for item in judged]
+
+
+def windows_of(run: Run, judged: Sequence[WindowLogits]) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Return the logits and the true class of all windows: (N, K) and (N,)."""
+    truth = [run.info.labels.index(item.sample.label) for item in judged]
+    return np.concatenate([item.logits for item in judged]), np.repeat(truth, [len(i.logits) for i in judged])
 
 
 def evaluate_run(

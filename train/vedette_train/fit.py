@@ -37,6 +37,7 @@ from vedette_train.order import BatchSeeds
 from vedette_train.plots import plot_curves
 from vedette_train.probe import probe
 from vedette_train.prune import Pruning, check_ramp, zero_channels
+from vedette_train.quantisation_aware import QuantisationAware
 from vedette_train.recipe import Recipe
 from vedette_train.report import calibrate_run, report_run
 from vedette_train.resume import check_out, stop_on_sigterm
@@ -163,6 +164,7 @@ def train(
     found = loggers(out, recipe, wandb)
     watching = [
         *([Pruning(recipe.train.prune)] if recipe.train.prune else []),
+        *([QuantisationAware(recipe.train.quantise)] if recipe.train.quantise else []),
         EpochReport(out),
         *checkpoint_callbacks(out, recipe.train, measured=bool(parts.val)),
         *callbacks,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import Decision, InputSpec
@@ -23,6 +23,7 @@ __all__ = [
     "InitSettings",
     "ModelSettings",
     "PruneSettings",
+    "QuantiseSettings",
     "Recipe",
     "TrainSettings",
     "load_recipe",
@@ -140,6 +141,26 @@ class PruneSettings(Section):
     )
 
 
+class QuantiseSettings(Section):
+    """Training in simulated int8, so that the weights bear it [Jacob et al. 2018, arXiv 1712.05877].
+
+    Best with `init.run`, a small rate and `init.freeze_batchnorm`: what is trained is then what is converted.
+    """
+
+    observe: Fraction = Field(
+        0.1, description="Share of all steps that compute in float and only see which values there are."
+    )
+    freeze_after: Share = Field(
+        0.6, description="Share of all steps after which the ranges of the values stay as they are."
+    )
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> QuantiseSettings:
+        if self.observe >= self.freeze_after:
+            raise ValueError(f"observe {self.observe} must be below freeze_after {self.freeze_after}")
+        return self
+
+
 class TrainSettings(Section):
     """The loop."""
 
@@ -173,6 +194,7 @@ class TrainSettings(Section):
     )
     balance: bool = Field(False, description="Weigh the classes by the inverse of their frequency.")
     prune: PruneSettings | None = None
+    quantise: QuantiseSettings | None = Field(None, description="Train for int8; None: for floats.")
     monitor: Literal["val_loss", "val_accuracy", "val_f1"] = Field(
         "val_loss", description="What the best epoch, early stopping and plateaus look at."
     )

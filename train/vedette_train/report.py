@@ -16,7 +16,6 @@ import numpy as np
 
 from vedette_edge.errors import DataError
 from vedette_edge.files import write_atomically
-from vedette_edge.types import FloatArray
 from vedette_train.calibration import (
     BOUNDS,
     Bins,
@@ -27,7 +26,7 @@ from vedette_train.calibration import (
 from vedette_train.card import model_card
 from vedette_train.console import log
 from vedette_train.data.split import PartName
-from vedette_train.evaluate import WindowLogits, judge_part, predictions_of
+from vedette_train.evaluate import WindowLogits, judge_part, predictions_of, windows_of
 from vedette_train.metrics import (
     bootstrap_weights,
     confusion,
@@ -94,7 +93,7 @@ def calibrate_run(run: Run, data: Path | None = None, on_progress: Progress | No
         log("temperature: as the recipe has it, because there is no validation part to fit it on")
         return run
     judged = judge_part(run, "val", data, on_progress)
-    logits, truth = _windows(run, judged)
+    logits, truth = windows_of(run, judged)
     before, after = run.recipe.decision.temperature, fit_temperature(logits, truth)
     fitted_on = f"{len(truth)} windows of {len(judged)} validation videos"
     if min(abs(np.log(after / bound)) for bound in BOUNDS) < 0.01:
@@ -205,15 +204,9 @@ def read_metrics(directory: Path) -> dict[str, Any]:
     return metrics
 
 
-def _windows(run: Run, judged: Sequence[WindowLogits]) -> tuple[FloatArray, np.ndarray[Any, Any]]:
-    """Return the logits and the true class of all windows: (N, K) and (N,)."""
-    truth = [run.info.labels.index(item.sample.label) for item in judged]
-    return np.concatenate([item.logits for item in judged]), np.repeat(truth, [len(i.logits) for i in judged])
-
-
 def _calibration(run: Run, judged: Sequence[WindowLogits]) -> tuple[dict[str, Any], dict[str, Bins]]:
     """Return how far off the windows' probabilities are before and after calibration, and their bins."""
-    logits, truth = _windows(run, judged)
+    logits, truth = windows_of(run, judged)
     before, curve = reliability(logits, truth, run.recipe.decision.temperature)
     found: dict[str, Any] = {
         "before": before.to_dict(),

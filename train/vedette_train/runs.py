@@ -19,9 +19,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -44,6 +46,7 @@ __all__ = [
     "Sample",
     "library_versions",
     "open_run",
+    "read_metrics",
     "save_info",
     "save_state",
     "save_weights",
@@ -215,6 +218,22 @@ def open_run(directory: Path) -> Run:
     if not (directory / MODEL_FILE).is_file():
         raise DataError(f"{directory} has no {MODEL_FILE}: its training did not finish; go on with --resume")
     return Run(directory, read_recipe(directory), _read_info(directory))
+
+
+def read_metrics(directory: Path) -> dict[str, Any]:
+    """Read the figures of a run of any kind.
+
+    Raises:
+        DataError: when it was not evaluated, or they are damaged.
+    """
+    path = directory / METRICS_FILE
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: cannot be read ({error}); run  vedette-train evaluate {directory}  first"
+        ) from error
+    return metrics
 
 
 def read_recipe(directory: Path) -> Recipe:

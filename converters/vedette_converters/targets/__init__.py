@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from vedette_converters.graph import Feed, Graph
 from vedette_edge.errors import MissingExtraError
-from vedette_edge.manifest import Precision, Runtime
+from vedette_edge.manifest import Precision, Runtime, StateTensor
 
 __all__ = ["TARGETS", "Model", "Target", "target"]
 
@@ -30,10 +30,12 @@ class Model:
     Attributes:
         files: suffix (".onnx") and content of each file, in the order in which the runtime takes them.
         opset: ONNX opset, where there is one.
+        state: what it carries from call to call, where its axes are not those of the graph's state.
     """
 
     files: tuple[tuple[str, bytes], ...]
     opset: int | None = None
+    state: tuple[StateTensor, ...] | None = None
 
     @property
     def contents(self) -> list[bytes]:

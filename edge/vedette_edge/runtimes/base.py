@@ -1,4 +1,7 @@
-"""What the agent asks of an inference runtime: to run clips, or to follow a stream frame by frame."""
+"""What the agent asks of an inference runtime: to run clips, or to follow a stream frame by frame.
+
+And the names of a model's inputs and outputs, by which the converters write them and the runtimes find them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,15 @@ from typing import Protocol, runtime_checkable
 
 from vedette_edge.types import FloatArray, Outputs
 
-__all__ = ["Session", "Stream", "StreamingSession"]
+__all__ = ["CLIP_INPUT", "FRAME_INPUT", "OUTPUTS", "Session", "Stream", "StreamingSession", "next_name"]
+
+CLIP_INPUT, FRAME_INPUT = "clips", "frame"
+OUTPUTS = ("logits", "heatmap")
+
+
+def next_name(state: str) -> str:
+    """Return the name of the output that becomes the input `state` of the next call."""
+    return f"next_{state}"
 
 
 class Session(Protocol):

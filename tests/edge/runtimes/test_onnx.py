@@ -1,19 +1,22 @@
 from __future__ import annotations
 
-import sys
-
 import numpy as np
+import onnx
 import pytest
-from edge_helpers import FRAMES, GRID, SIDE, brightness_model, edit_manifest
+from edge_helpers import FRAMES, GRID, brightness_model
+from edge_helpers import SIDE as WIDE
+from onnx import TensorProto
+from runtime_helpers import SIDE, STATE, onnx_clip, onnx_stream, variant
 
 from vedette_edge.bundle import open_bundle
-from vedette_edge.errors import DigestError, MissingExtraError, RuntimeBackendError
-from vedette_edge.runtimes import open_session
+from vedette_edge.errors import DigestError, RuntimeBackendError
+from vedette_edge.manifest import StateTensor
+from vedette_edge.runtimes import load, open_session, open_streaming
 from vedette_edge.runtimes.onnx import OnnxSession
 
 
 def test_a_model_gives_logits_and_heatmap():
-    clip = np.zeros((1, 3, FRAMES, SIDE, SIDE), np.float32)
+    clip = np.zeros((1, 3, FRAMES, WIDE, WIDE), np.float32)
     clip[..., :8, :8] = 1.0
     outputs = OnnxSession(brightness_model(), threads=1).run(clip)
     assert outputs.logits.shape == (1, 2)
@@ -40,16 +43,41 @@ def test_a_session_is_opened_from_a_bundle_with_its_digest_checked(bundle_dir):
         open_session(bundle, bundle.variant())
 
 
-def test_a_runtime_that_this_version_lacks_is_answered_with_those_it_has(bundle_dir):
-    edit_manifest(bundle_dir, lambda values: values["variants"][0].update(runtime="tflite"))
-    bundle = open_bundle(bundle_dir)
-    with pytest.raises(RuntimeBackendError, match="'tflite'; this version has: onnx"):
-        open_session(bundle, bundle.variant())
+def test_a_runtime_that_this_version_lacks_is_answered_with_those_it_has(shared_bundle):
+    # The manifest's schema lets no other runtime through; what writes variants may.
+    other = open_bundle(shared_bundle).variant().model_copy(update={"runtime": "coral"})
+    with pytest.raises(RuntimeBackendError, match="'coral'; this version has: onnx, openvino, tflite"):
+        load([b""], other)
 
 
-def test_a_missing_library_names_its_extra(shared_bundle, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    monkeypatch.delitem(sys.modules, "vedette_edge.runtimes.onnx", raising=False)
+def test_a_variant_is_opened_in_its_own_mode_only(shared_bundle):
     bundle = open_bundle(shared_bundle)
-    with pytest.raises(MissingExtraError, match=r"vedette\[onnx\]"):
-        open_session(bundle, bundle.variant())
+    with pytest.raises(RuntimeBackendError, match="'onnx-fp32' is of mode clip, not stream"):
+        open_streaming(bundle, bundle.variant())
+
+
+@pytest.mark.parametrize("mode", ["clip", "stream"])
+def test_weights_in_further_files_are_refused_also_where_those_files_are(mode, tmp_path, monkeypatch):
+    model = onnx.load_model_from_string(onnx_clip() if mode == "clip" else onnx_stream())
+    path = tmp_path / "model.onnx"
+    onnx.save_model(model, path, save_as_external_data=True, location="weights", size_threshold=0)
+    monkeypatch.chdir(tmp_path)
+    assert (tmp_path / "weights").exists()
+    with pytest.raises(
+        RuntimeBackendError, match=r"further files \(external data\).*save it with all weights"
+    ):
+        load([path.read_bytes()], variant("onnx", mode))
+
+
+def test_a_batch_that_is_free_is_taken_at_once():
+    outputs = load([onnx_clip("N")], variant("onnx", "clip")).run(np.ones((3, 3, 2, 4, 4), np.float32))
+    np.testing.assert_allclose(outputs.logits, [[-1.0, 1.0]] * 3, rtol=1e-6)
+
+
+def test_a_state_of_halves_stays_in_halves():
+    half = StateTensor(name="past", shape=STATE.shape, dtype="float16")
+    stream = load([onnx_stream(TensorProto.FLOAT16)], variant("onnx", state=(half,))).open_stream()
+    # 2048 + 1 is no half: what is carried falls back to 2048, and half of it is 1024.
+    stream.push(np.full((1, 3, 1, SIDE, SIDE), 2049, np.float32))
+    outputs = stream.push(np.zeros((1, 3, 1, SIDE, SIDE), np.float32))
+    np.testing.assert_array_equal(outputs.logits, [[-1024, 1024]])

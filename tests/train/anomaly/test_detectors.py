@@ -5,32 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from anomaly_helpers import tiny_anomaly
+from anomaly_helpers import KINDS
+from anomaly_helpers import untrained_detector as detector
 from torch import nn
 from torchvision.models import mobilenet_v2
 
 from vedette_edge.errors import DataError
 from vedette_train.anomaly.backbones import FeatureReader, build_backbone, pooled
-from vedette_train.anomaly.detectors import FeatCAE, build_detector, inner_map, level, top_mean
-
-METHODS = [
-    {"anomaly__method": "featcae"},
-    {"anomaly__method": "featcae", "anomaly__relative": 0.5, "anomaly__standardise": True},
-    {"anomaly__method": "defects", "anomaly__relative": 0.9},
-    {"anomaly__method": "defects", "anomaly__relative": 0.9, "anomaly__patches": 50},
-]
+from vedette_train.anomaly.detectors import FeatCAE, inner_map, level, top_mean
 
 
-def detector(seed=0, **changes):
-    torch.manual_seed(seed)
-    network = build_detector(tiny_anomaly(**changes))
-    if network.measures:
-        with torch.no_grad():
-            network.begin([network.features(torch.randn(1, 3, 64, 64)) for _ in range(3)], seed)
-    return network
-
-
-@pytest.mark.parametrize("changes", METHODS)
+@pytest.mark.parametrize("changes", KINDS.values())
 def test_the_exported_graph_gives_the_same_score_and_map(changes):
     network = detector(**changes)
     images = torch.randn(1, 3, 64, 64)
@@ -42,7 +27,7 @@ def test_the_exported_graph_gives_the_same_score_and_map(changes):
             torch.testing.assert_close(same, found)
 
 
-@pytest.mark.parametrize("changes", METHODS)
+@pytest.mark.parametrize("changes", KINDS.values())
 def test_threads_may_share_a_detector(changes):
     network = detector(**changes)
     pictures = [torch.randn(1, 3, 64, 64) for _ in range(12)]
@@ -56,7 +41,7 @@ def test_threads_may_share_a_detector(changes):
         assert list(pool.map(score, pictures)) == pytest.approx(alone)
 
 
-@pytest.mark.parametrize("changes", METHODS)
+@pytest.mark.parametrize("changes", KINDS.values())
 def test_the_score_is_made_of_the_map_that_is_shown(changes):
     network = detector(**changes)
     with torch.no_grad():
@@ -108,6 +93,12 @@ def test_a_level_is_the_quantile_of_each_map():
     maps = torch.arange(100.0).reshape(1, 10, 10).repeat(2, 1, 1) * torch.tensor([1.0, 2.0])[:, None, None]
     assert level(maps, 0.9).flatten().tolist() == [90.0, 180.0]
     assert level(maps, 0.5).flatten().tolist() == [50.0, 100.0]
+
+
+def test_equal_values_are_counted_as_often_as_they_are_there():
+    maps = torch.tensor([[[3.0, 3.0], [1.0, 3.0]]])
+    assert top_mean(maps, 4).tolist() == [2.5]
+    assert level(maps, 0.5).flatten().tolist() == [3.0]
 
 
 def test_batch_norm_can_be_left_out():

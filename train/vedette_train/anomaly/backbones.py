@@ -18,6 +18,7 @@ from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from vedette_edge.errors import DataError
+from vedette_train.models.pooling import grid_means
 from vedette_train.weights import read_state_dict
 
 __all__ = ["FeatureReader", "build_backbone", "load_backbone_weights", "pooled"]
@@ -67,7 +68,7 @@ def pooled(maps: Sequence[Tensor]) -> Tensor:
         (N, sum of C, H, W).
     """
     height, width = maps[0].shape[2:]
-    parts = [F.adaptive_avg_pool2d(F.avg_pool2d(part, 3, 1), (height, width)) for part in maps]
+    parts = [grid_means(F.avg_pool2d(part, 3, 1), height, width) for part in maps]
     return torch.cat(parts, dim=1)
 
 

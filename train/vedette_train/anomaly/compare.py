@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 from vedette_edge.errors import DataError
@@ -10,7 +11,24 @@ from vedette_train.anomaly.figures import auroc_interval
 from vedette_train.metrics import Interval
 from vedette_train.runs import PREDICTIONS_FILE
 
-__all__ = ["auroc_on", "read_names"]
+__all__ = ["Scored", "auroc_on", "read_names", "read_scored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What predictions.csv says of one test picture.
+
+    Attributes:
+        picture: path below the dataset's folder, with forward slashes.
+        bad: whether it shows a defect.
+        score: the detector's.
+        group: number that near-duplicates share.
+    """
+
+    picture: str
+    bad: bool
+    score: float
+    group: int
 
 
 def read_names(path: Path) -> frozenset[str]:
@@ -44,16 +62,25 @@ def auroc_on(
         DataError: when there is no predictions.csv, it is damaged, or one kind of picture is missing.
     """
     path = run / PREDICTIONS_FILE
+    rows = [
+        row for row in read_scored(path) if (not only or row.picture in only) and row.picture not in without
+    ]
+    if len({row.bad for row in rows}) < 2:
+        raise DataError(f"{path}: of these pictures {len(rows)} are in it, and not both good and bad ones")
+    return auroc_interval([row.bad for row in rows], [row.score for row in rows], [row.group for row in rows])
+
+
+def read_scored(path: Path) -> list[Scored]:
+    """Read the predictions.csv of a run of anomaly detection.
+
+    Raises:
+        DataError: when it is missing or damaged.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [
-                (row["kind"] != "good", float(row["score"]), int(row["group"]))
+            return [
+                Scored(row["picture"], row["kind"] != "good", float(row["score"]), int(row["group"]))
                 for row in csv.DictReader(file)
-                if (not only or row["picture"] in only) and row["picture"] not in without
             ]
     except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as predictions of anomaly detection ({error})") from error
-    if len({bad for bad, _, _ in rows}) < 2:
-        raise DataError(f"{path}: of these pictures {len(rows)} are in it, and not both good and bad ones")
-    bad, scores, groups = zip(*rows, strict=True)
-    return auroc_interval(bad, scores, groups)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from vedette_train.anomaly.backbones import FeatureReader, build_backbone, pooled
 from vedette_train.anomaly.recipe import AnomalyRecipe
+from vedette_train.models.pooling import grid_means
 
 __all__ = [
     "Detector",
@@ -36,7 +37,8 @@ def inner_map(maps: Tensor, border: int) -> Tensor:
 
 def top_mean(maps: Tensor, count: int) -> Tensor:
     """Return the mean of the `count` largest values of each map: (N, H, W) to (N,)."""
-    return maps.flatten(1).topk(count, dim=1).values.mean(dim=1)
+    cells = maps.flatten(1)
+    return cells.gather(1, _largest(cells, count)).mean(dim=1)
 
 
 def level(maps: Tensor, quantile: float) -> Tensor:
@@ -47,7 +49,15 @@ def level(maps: Tensor, quantile: float) -> Tensor:
     """
     cells = maps.flatten(1)
     above = max(1, round((1 - quantile) * cells.shape[1]))
-    return cells.topk(above, dim=1).values[:, -1, None, None]
+    return cells.gather(1, _largest(cells, above)[:, -1:])[:, :, None]
+
+
+def _largest(cells: Tensor, count: int) -> Tensor:
+    """Return where the largest values are, the largest first: (N, cells) to (N, count).
+
+    What stands there is gathered, because LiteRT has the operator only where somebody asks for the places.
+    """
+    return cells.topk(count, dim=1).indices
 
 
 class Detector(nn.Module, ABC):
@@ -276,7 +286,7 @@ def _measure(batches: Sequence[Tensor], mean: Tensor, std: Tensor) -> None:
 
 def _resized(part: Tensor, size: tuple[int, int]) -> Tensor:
     if part.shape[2] > size[0]:
-        return F.adaptive_avg_pool2d(part, size)
+        return grid_means(part, *size)
     return F.interpolate(part, size, mode="bilinear", align_corners=False)
 
 

@@ -209,6 +209,12 @@ class AnomalyRecipe(Section):
         """How a picture becomes the network's input, in the device's words."""
         return self.data.input.spec(faithful=self.faithful)
 
+    @property
+    def stride(self) -> int:
+        """Pixels of the input from one cell of the map to the next."""
+        finest = 2 ** (int(self.backbone.layers[0][-1]) + 1)
+        return self.anomaly.stride if self.anomaly.method == "defects" else finest
+
     def to_yaml(self) -> str:
         """Return the recipe as YAML, every default written out."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
@@ -250,8 +256,7 @@ def _contradictions(recipe: AnomalyRecipe) -> list[str]:
         )
     if min(frame.std) <= 0:
         found.append(f"data.input.std must be positive, got {list(frame.std)}")
-    stride = settings.stride if settings.method == "defects" else 2 ** (int(backbone.layers[0][-1]) + 1)
-    rows, columns = -(-frame.height // stride), -(-frame.width // stride)
+    rows, columns = -(-frame.height // recipe.stride), -(-frame.width // recipe.stride)
     inner = (rows - 2 * settings.border) * (columns - 2 * settings.border)
     if min(rows, columns) <= 2 * settings.border or inner < settings.top_k:
         found.append(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from vedette_train.models.class_maps import above_zero, winners
 from vedette_train.models.dual_stream_layers import SqueezeExcite
+from vedette_train.models.pooling import bin_shares, grid_means
 from vedette_train.models.separable import SeparableConv3d
 
 __all__ = ["MergeHead"]
@@ -66,7 +67,7 @@ class MergeHead(nn.Module):
 
     def _run(self, fused: Tensor) -> _Seen:
         fine: Tensor = self.first(fused)
-        grid = _to_grid(fine)
+        grid = grid_means(fine.mean(dim=2, keepdim=True), _GRID, _GRID)
         squeezed = gate = None
         weighed = grid
         if self.attention is not None:
@@ -96,7 +97,7 @@ class MergeHead(nn.Module):
             pull = _through_attention(self.attention, seen, pull, slack)
         n, classes = seen.logits.shape
         height, width = seen.fine.shape[3:]
-        rows, columns = _shares(height, seen.fine), _shares(width, seen.fine)
+        rows, columns = (bin_shares(_GRID, length, seen.fine) for length in (height, width))
         weight = rows.T @ pull.view(n, classes, _MIDDLE, _GRID, _GRID) @ columns
         evidence = torch.einsum("nkchw,ncthw->nkthw", weight, seen.fine)
         return seen.logits, evidence * (height * width / _GRID**2)
@@ -133,26 +134,6 @@ def _through_attention(attention: SqueezeExcite, seen: _Seen, pull: Tensor, slac
     on_mean = on_mean @ attention.squeeze.weight / _GRID**2
     direct = pull * seen.gate[:, None, :, None, None, None]
     return (direct + on_mean[..., None, None, None]).flatten(0, 1)
-
-
-def _to_grid(x: Tensor) -> Tensor:
-    """Return the means over T and over each cell of a 3x3 grid, (N, C, 1, 3, 3)."""
-    height, width = x.shape[3:]
-    means: Tensor = _shares(height, x) @ x.mean(dim=2, keepdim=True) @ _shares(width, x).T
-    return means
-
-
-def _shares(length: int, like: Tensor) -> Tensor:
-    """Return how a mean over each of 3 bins weighs `length` places, (3, length), as adaptive pooling does.
-
-    As a matrix it runs where adaptive pooling does not, when 3 does not divide the length, and its
-    transpose is the way back.
-    """
-    rows = []
-    for index in range(_GRID):
-        start, end = index * length // _GRID, -(-(index + 1) * length // _GRID)
-        rows.append([1.0 / (end - start) if start <= place < end else 0.0 for place in range(length)])
-    return torch.tensor(rows, dtype=like.dtype, device=like.device)
 
 
 def _transposed(pull: Tensor, kernel: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ MODES = {
 PADDINGS = {"symmetric": 0.5, "end": 31.5}
 TIME_POOLINGS = ("mean", "max")
 # Frames whose means of a channel differ by less than this are equally large; features lie in 0..6.
-SAME_FEATURE = 1e-3
+SAME_FEATURE = 1e-2
 
 
 class MobileNetV2_3d(nn.Module):  # noqa: N801 - the paper writes it with a hyphen

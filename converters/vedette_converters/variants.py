@@ -1,0 +1,166 @@
+"""Makes one variant: the faster form, quantised as far as the bounds allow, proved in its runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from vedette_converters.bundle import BundleWriter
+from vedette_converters.calibration import calibration_clips, clip_feeds, stream_feeds
+from vedette_converters.forms import Forms, macs
+from vedette_converters.graph import Feed, Graph
+from vedette_converters.parity import judge, prove
+from vedette_converters.plan import Wish
+from vedette_converters.samples import Samples
+from vedette_converters.streaming import streams
+from vedette_converters.subjects import Subject
+from vedette_converters.targets import Model, target
+from vedette_edge.errors import BundleError, ProofError, RuntimeBackendError
+from vedette_edge.manifest import Bounds, Proof, TemporalMode, Variant
+from vedette_edge.measure import measure
+from vedette_edge.proof import compare, golden_outputs
+from vedette_edge.runtimes import Session, StreamingSession, load
+from vedette_edge.types import FloatArray, Outputs
+from vedette_train.sensitivity import sensitivity
+
+__all__ = ["Maker"]
+
+# How many of the most sensitive layers stay in float, try after try.
+_KEPT = (0, 2, 5, 10, 20)
+_COMPARED = 8  # clips that the sensitivity of a layer is measured on
+_GLANCE = 0.3  # seconds to time a form
+# A golden sample may be this much further away on a device than it is here, where rounding is coarse.
+_SLACK_FACTOR, _SLACK = 2.0, 0.05
+
+
+class Maker:
+    """Makes the variants of a subject; what they share is computed once."""
+
+    def __init__(self, subject: Subject, samples: Samples, bounds: Bounds) -> None:
+        """Prove variants of `subject` on `samples`; `bounds` hold for those that are not exact."""
+        self._subject = subject
+        self._samples = samples
+        self._bounds = bounds
+        self._forms = Forms(subject.network, subject.description.input)
+        self._feeds: dict[TemporalMode, Sequence[Feed]] = {}
+
+    @property
+    def causal(self) -> bool:
+        """Whether the network can run frame by frame."""
+        return streams(self._subject.network)
+
+    def make(self, wish: Wish, writer: BundleWriter) -> Variant:
+        """Write, load and prove a variant, and put its files into the bundle.
+
+        Raises:
+            BundleError: when the runtime cannot express the network.
+            RuntimeBackendError: when the runtime cannot load or run what was written for it.
+            ProofError: when it is not good enough.
+            MissingExtraError: when the runtime's libraries are not installed.
+        """
+        graph = self._faster(wish)
+        reasons = []
+        for kept in self._kept_float(wish):
+            model = self._build(wish, graph, kept)
+            session = load(model.contents, _draft(wish, graph, model))
+            try:
+                proof = self._prove(wish, session)
+            except ProofError as error:
+                reasons.append(f"{error} (with {len(kept)} layers in float)" if kept else str(error))
+                continue
+            files = tuple(writer.add(f"{wish.name}{suffix}", data) for suffix, data in model.files)
+            return _draft(wish, graph, model).model_copy(
+                update={
+                    "files": files,
+                    "proof": proof,
+                    "kept_float": tuple(kept),
+                    "macs": macs(graph),
+                    "tolerance": self._tolerance(wish, session),
+                }
+            )
+        raise ProofError(f"{wish.name}: {'; '.join(reasons)}")
+
+    def _faster(self, wish: Wish) -> Graph:
+        """Return the form that is faster in the runtime, at this precision."""
+        forms = self._forms.of(wish.runtime, wish.mode)
+        if len(forms) == 1:
+            return forms[0]
+        times: dict[int, float] = {}
+        errors = []
+        for index, graph in enumerate(forms):
+            try:
+                model = self._build(wish, graph, ())
+                session = load(model.contents, _draft(wish, graph, model))
+                clips = [self._samples.golden.tensor[:1]]
+                times[index] = measure(session, clips, seconds=_GLANCE).p50_ms
+            except (BundleError, RuntimeBackendError) as error:
+                errors.append(error)
+        if not times:
+            raise errors[0]
+        return forms[min(times, key=lambda index: times[index])]
+
+    def _build(self, wish: Wish, graph: Graph, kept: Sequence[str]) -> Model:
+        feeds = self._feeds_of(graph) if wish.precision == "int8" else ()
+        return target(wish.runtime).build(graph, wish.precision, feeds, kept)
+
+    def _feeds_of(self, graph: Graph) -> Sequence[Feed]:
+        if graph.mode not in self._feeds:
+            stream = graph.mode == "stream"
+            self._feeds[graph.mode] = (
+                stream_feeds(self._subject, graph) if stream else clip_feeds(self._clips)
+            )
+        return self._feeds[graph.mode]
+
+    def _kept_float(self, wish: Wish) -> Iterator[Sequence[str]]:
+        """Yield the layers to leave in float, more with every try."""
+        yield ()
+        if wish.precision == "int8":
+            for count in _KEPT[1:]:
+                if count < len(self._ranking):
+                    yield self._ranking[:count]
+
+    def _prove(self, wish: Wish, session: Session | StreamingSession) -> Proof:
+        samples = self._samples.streams if wish.mode == "stream" else self._samples.clips
+        description = self._subject.description
+        judged = judge(session, samples, description.scale)
+        return prove(judged, wish.precision, self._bounds, description.split)
+
+    def _tolerance(self, wish: Wish, session: Session | StreamingSession) -> float | None:
+        """Return the bound on the golden samples, None where it is that of all."""
+        if wish.precision == "fp32":
+            return None
+        golden = self._samples.golden
+        found = golden_outputs(session, golden.frames, self._subject.description.input)
+        wanted = golden.outputs.heatmap[:, :, -1:] if wish.mode == "stream" else golden.outputs.heatmap
+        difference = compare(found, Outputs(golden.outputs.logits, wanted))
+        return _SLACK_FACTOR * max(difference.logits_max, difference.heatmap_max) + _SLACK
+
+    @cached_property
+    def _clips(self) -> list[FloatArray]:
+        return calibration_clips(self._subject)
+
+    @cached_property
+    def _ranking(self) -> list[str]:
+        """The layers, the one that suffers most from int8 first."""
+        clips = torch.from_numpy(np.concatenate(self._clips[:_COMPARED]))
+        network = self._subject.network
+        assert isinstance(network, torch.nn.Module)
+        return list(sensitivity(network, clips, clips))
+
+
+def _draft(wish: Wish, graph: Graph, model: Model) -> Variant:
+    """Return what is known of a variant before it is proved, which is enough to load it."""
+    # The proof is still to come, so this is not validated.
+    return Variant.model_construct(  # type: ignore[call-arg]
+        name=wish.name,
+        runtime=wish.runtime,
+        precision=wish.precision,
+        mode=wish.mode,
+        files=(),
+        opset=model.opset,
+        lowered=graph.lowered,
+        state=graph.state if model.state is None else model.state,
+    )
