@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import tempfile
 import warnings
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
@@ -26,9 +25,11 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
 from torch.export import Dim
 
 from vedette_converters.graph import Feed, Graph
+from vedette_converters.quiet import quiet
 from vedette_converters.targets import Model
 from vedette_converters.targets.nodes import layer_of, name_nodes, nodes_of
 from vedette_edge.errors import BundleError
@@ -81,11 +82,14 @@ def export(graph: Graph) -> onnx.ModelProto:
     Raises:
         BundleError: when the exporter or ONNX's checker refuses the graph.
     """
+    return onnx.load_model_from_string(_exported(graph))
+
+
+@lru_cache(maxsize=2)  # the precisions of a graph, and the tries of int8, follow each other
+def _exported(graph: Graph) -> bytes:
     batch = {0: Dim("batch")} if graph.any_batch else None
     try:
-        with warnings.catch_warnings():
-            # The exporter's own deprecations are not the user's to mend.
-            warnings.simplefilter("ignore")
+        with quiet():
             program = torch.onnx.export(
                 graph.module,
                 tuple(graph.examples.values()),
@@ -107,7 +111,7 @@ def export(graph: Graph) -> onnx.ModelProto:
         onnx.checker.check_model(model, full_check=True)
     except _REFUSALS as error:
         raise BundleError(f"this network cannot be written as ONNX: {_reason(graph, error)}") from error
-    return model
+    return model.SerializeToString()
 
 
 def _reason(graph: Graph, error: Exception) -> str:
@@ -150,8 +154,11 @@ def _to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     with warnings.catch_warnings():
         # Of weights out of float16's range: the proof says whether that matters.
         warnings.simplefilter("ignore")
-        half: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True)
-    return half
+        half = OnnxModel(convert_float_to_float16(model, keep_io_types=True))
+    # The casts of inputs that many nodes take stand behind some of them.
+    half.topological_sort()
+    found: onnx.ModelProto = half.model
+    return found
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -173,7 +180,7 @@ def _quantised(model: onnx.ModelProto, feeds: Sequence[Feed], keep_float: Collec
     times as much accuracy on all others. Ranges are those of the smallest and largest value seen.
     """
     keep = nodes_of([node.name for node in model.graph.node], keep_float)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "quantised.onnx"
         quant_pre_process(model, prepared)
         quantize_static(
@@ -201,17 +208,6 @@ def _not_of_maps(graph: onnx.GraphProto) -> list[str]:
     ]
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hold back the quantiser's remarks, which go to the root logger; they are not the user's to mend."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
-
-
 def _strip_build_traces(model: onnx.ModelProto) -> None:
     """Remove the stack traces of the exporter: paths of the building machine have no place on a device."""
     model.doc_string = ""
@@ -222,7 +218,3 @@ def _strip_build_traces(model: onnx.ModelProto) -> None:
     for initializer in model.graph.initializer:
         del initializer.metadata_props[:]
     del model.graph.metadata_props[:]
-
-
-logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-logging.getLogger("onnxscript").setLevel(logging.ERROR)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import tempfile
 from collections.abc import Collection, Sequence
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 
 import nncf
@@ -18,6 +15,7 @@ from openvino import opset13 as opset
 from openvino._offline_transformations import apply_make_stateful_transformation
 
 from vedette_converters.graph import Feed, Graph, next_name
+from vedette_converters.quiet import quiet
 from vedette_converters.targets import Model
 from vedette_converters.targets.nodes import layer_of, nodes_of
 from vedette_converters.targets.onnx import export
@@ -74,7 +72,7 @@ def _quantised(model: ov.Model, feeds: Sequence[Feed], keep_float: Collection[st
         if operator.get_type_name() == "GroupConvolution"
         and operator.get_output_partial_shape(0).rank.get_length() == _CLIP_AXES
     ]
-    with redirect_stdout(StringIO()):  # progress bars of its own
+    with quiet():
         return nncf.quantize(
             model,
             nncf.Dataset([dict(feed) for feed in feeds]),
@@ -105,6 +103,3 @@ def _files(model: ov.Model, *, half: bool) -> tuple[tuple[str, bytes], ...]:
         path = Path(folder) / "model.xml"
         ov.save_model(model, path, compress_to_fp16=half)
         return tuple((suffix, path.with_suffix(suffix).read_bytes()) for suffix in (".xml", ".bin"))
-
-
-nncf.set_log_level(logging.ERROR)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from anomaly_helpers import KINDS, tiny_anomaly, untrained_detector
-from vedette_converters.to_onnx import to_onnx
 
+from vedette_converters.graph import clip_graph
 from vedette_converters.subjects import open_subject
 from vedette_converters.subjects.anomaly import AnomalySubject, score_scale
+from vedette_converters.targets.onnx import to_onnx
 from vedette_edge.errors import DataError
 from vedette_edge.preprocess import to_tensor
 from vedette_edge.runtimes.onnx import OnnxSession
@@ -150,7 +151,7 @@ def test_the_exported_detector_gives_the_same_score_and_map(changes):
     network = ClipDetector(untrained_detector(**changes), recipe.stride).eval()
     clips = torch.randn(3, 3, 1, 64, 64).numpy()
     logits, heatmap = outputs(network, clips)
-    found = OnnxSession(to_onnx(network, recipe.spec).data).run(clips)
+    found = OnnxSession(to_onnx(clip_graph(network, recipe.spec)).contents[0]).run(clips)
     assert heatmap.std() > 0
     np.testing.assert_allclose(found.logits, logits, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found.heatmap, heatmap, rtol=1e-5, atol=1e-5)
