@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from vedette_train.slim.rerun import refuse_other_pictures, slim_anomaly_recipe, slim_recipe
-from vedette_train.slim.settings import SlimSettings
-
 from vedette_converters.benchmark import benchmark_here
 from vedette_converters.convert import convert
 from vedette_converters.optimise import Steps
@@ -21,6 +18,8 @@ from vedette_train.console import steps
 from vedette_train.evaluate import dataset_root
 from vedette_train.fit import fit
 from vedette_train.runs import METRICS_FILE, open_run
+from vedette_train.slim.rerun import refuse_other_pictures, slim_anomaly_recipe, slim_recipe
+from vedette_train.slim.settings import SlimSettings
 
 __all__ = ["real_steps"]
 

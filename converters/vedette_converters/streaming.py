@@ -152,8 +152,21 @@ class _Head(nn.Module):
     def __init__(self, network: MobileNetV2_3d, frames: int) -> None:
         super().__init__()
         self.before = frames - 1
-        self.weight = nn.Buffer(network.head.weight.detach().clone())
-        self.bias = nn.Buffer(network.head.bias.detach().clone())
+        self.constants = Constants()
+        name = next(name for name, module in network.named_modules() if module is network.head)
+        self._names = {part: f"network.{name}.{part}" for part in ("weight", "bias")}
+        for part, full in self._names.items():
+            self.constants.put(full, getattr(network.head, part))
+
+    @property
+    def weight(self) -> Tensor:
+        """The linear layer's (K, C)."""
+        return self.constants.get_buffer(self._names["weight"])
+
+    @property
+    def bias(self) -> Tensor:
+        """The linear layer's (K,)."""
+        return self.constants.get_buffer(self._names["bias"])
 
     def evidence(self, features: Tensor) -> Tensor:
         """Map features (1, C, H, W) to (1, K, H, W)."""

@@ -111,7 +111,8 @@ def _exported(graph: Graph) -> bytes:
         onnx.checker.check_model(model, full_check=True)
     except _REFUSALS as error:
         raise BundleError(f"this network cannot be written as ONNX: {_reason(graph, error)}") from error
-    return model.SerializeToString()
+    data: bytes = model.SerializeToString()
+    return data
 
 
 def _reason(graph: Graph, error: Exception) -> str:
