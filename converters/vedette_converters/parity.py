@@ -61,7 +61,13 @@ def judge(session: Session | StreamingSession, samples: Sequence[Seen], scale: S
     )
 
 
-def prove(judged: Judged, precision: Precision, bounds: Bounds, split: str) -> Proof:
+def prove(
+    judged: Judged,
+    precision: Precision,
+    bounds: Bounds,
+    split: str,
+    heatmap_tolerance: float = FP32_TOLERANCE,
+) -> Proof:
     """Return the proof of a variant.
 
     Args:
@@ -69,6 +75,7 @@ def prove(judged: Judged, precision: Precision, bounds: Bounds, split: str) -> P
         precision: of fp32 the outputs themselves are bounded, of others what they mean.
         bounds: what others must keep.
         split: what the samples are, for a reader.
+        heatmap_tolerance: of the heatmap in fp32.
 
     Raises:
         ProofError: when it is not good enough; says by how much.
@@ -79,10 +86,10 @@ def prove(judged: Judged, precision: Precision, bounds: Bounds, split: str) -> P
     most = max(bounds.max_drop, 1 / len(judged.truth))
     if not exact and judged.drop > most:
         missed.append(f"accuracy falls by {judged.drop:.3f}, at most {most:.3g}")
-    if exact and not difference.within(FP32_TOLERANCE):
+    if exact and not difference.within(FP32_TOLERANCE, heatmap_tolerance):
         missed.append(
             f"largest difference {difference.logits_max:.1e} (logits), {difference.heatmap_max:.1e} "
-            f"(heatmap), allowed {FP32_TOLERANCE:.0e}, labels agree on {difference.label_agreement:.1%}"
+            f"(heatmap), allowed {FP32_TOLERANCE:.0e} and {heatmap_tolerance:.0e}, labels agree on {difference.label_agreement:.1%}"
         )
     if missed:
         raise ProofError(f"it is not the trained model: {'; '.join(missed)}")
@@ -100,6 +107,7 @@ def prove(judged: Judged, precision: Precision, bounds: Bounds, split: str) -> P
             score_max_abs=difference.score_max,
             heatmap_correlation=difference.heatmap_correlation,
             tolerance=FP32_TOLERANCE if exact else None,
+            heatmap_tolerance=heatmap_tolerance if exact and heatmap_tolerance != FP32_TOLERANCE else None,
         ),
         accuracy=Accuracy(
             value=right.value, low=right.low, high=right.high, samples=right.samples, split=split

@@ -18,6 +18,7 @@ from vedette_converters.samples import Samples
 from vedette_converters.streaming import streams
 from vedette_converters.subjects import Subject
 from vedette_converters.targets import Model, target
+from vedette_converters.trial import survive
 from vedette_edge.errors import BundleError, ProofError, RuntimeBackendError
 from vedette_edge.manifest import Bounds, Proof, TemporalMode, Variant
 from vedette_edge.measure import measure
@@ -65,7 +66,7 @@ class Maker:
         reasons = []
         for kept in self._kept_float(wish):
             model = self._build(wish, graph, kept)
-            session = load(model.contents, _draft(wish, graph, model))
+            session = self._load(wish, graph, model)
             try:
                 proof = self._prove(wish, session)
             except ProofError as error:
@@ -93,9 +94,8 @@ class Maker:
         for index, graph in enumerate(forms):
             try:
                 model = self._build(wish, graph, ())
-                session = load(model.contents, _draft(wish, graph, model))
-                clips = [self._samples.golden.tensor[:1]]
-                times[index] = measure(session, clips, seconds=_GLANCE).p50_ms
+                session = self._load(wish, graph, model)
+                times[index] = measure(session, [self._clip], seconds=_GLANCE).p50_ms
             except (BundleError, RuntimeBackendError) as error:
                 errors.append(error)
         if not times:
@@ -105,6 +105,15 @@ class Maker:
     def _build(self, wish: Wish, graph: Graph, kept: Sequence[str]) -> Model:
         feeds = self._feeds_of(graph) if wish.precision == "int8" else ()
         return target(wish.runtime).build(graph, wish.precision, feeds, kept)
+
+    def _load(self, wish: Wish, graph: Graph, model: Model) -> Session | StreamingSession:
+        draft = _draft(wish, graph, model)
+        survive(model, draft, self._clip)
+        return load(model.contents, draft)
+
+    @property
+    def _clip(self) -> FloatArray:
+        return self._samples.golden.tensor[:1]
 
     def _feeds_of(self, graph: Graph) -> Sequence[Feed]:
         if graph.mode not in self._feeds:
@@ -126,12 +135,18 @@ class Maker:
         samples = self._samples.streams if wish.mode == "stream" else self._samples.clips
         description = self._subject.description
         judged = judge(session, samples, description.scale)
-        return prove(judged, wish.precision, self._bounds, description.split)
+        return prove(judged, wish.precision, self._bounds, description.split, self._heatmap_tolerance)
+
+    @property
+    def _heatmap_tolerance(self) -> float:
+        found: float = getattr(self._subject.network, "heatmap_tolerance", FP32_TOLERANCE)
+        return found
 
     def _tolerance(self, wish: Wish, session: Session | StreamingSession) -> float | None:
         """Return the bound on the golden samples, None where it is that of all."""
         if wish.precision == "fp32":
-            return None
+            # Another processor sums in another order.
+            return None if self._heatmap_tolerance == FP32_TOLERANCE else 10 * self._heatmap_tolerance
         golden = self._samples.golden
         found = golden_outputs(session, golden.frames, self._subject.description.input)
         wanted = golden.outputs.heatmap[:, :, -1:] if wish.mode == "stream" else golden.outputs.heatmap

@@ -268,6 +268,9 @@ class Parity(_Part):
         gt=0,
         description="Bound on both maxima, relative to max(1, |reference|); None: `Proof.bounds` hold.",
     )
+    heatmap_tolerance: float | None = Field(
+        default=None, gt=0, description="Of the heatmap, where it is not `tolerance`."
+    )
 
 
 class Accuracy(_Part):

@@ -47,9 +47,12 @@ class Difference:
     score_mean: float
     heatmap_correlation: float
 
-    def within(self, tolerance: float) -> bool:
-        """Tell whether both maxima are at most `tolerance`; NaN is never within."""
-        return self.logits_max <= tolerance and self.heatmap_max <= tolerance
+    def within(self, tolerance: float, heatmap: float | None = None) -> bool:
+        """Tell whether both maxima are at most `tolerance`, or that of the heatmap at most `heatmap`.
+
+        NaN is never within.
+        """
+        return self.logits_max <= tolerance and self.heatmap_max <= (heatmap or tolerance)
 
     def missed(self, bounds: Bounds) -> list[str]:
         """Return what lies outside of `bounds`, a phrase each; NaN always does. Says nothing of accuracy."""

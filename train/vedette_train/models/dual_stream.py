@@ -25,6 +25,8 @@ class _DualStream(nn.Module):
     """Two streams, a fusion, a head."""
 
     channels = _PICTURE + _FLOW
+    # The ramps that stand for steps in the map's derivatives (ADR 0009) make rounding a hundred times larger.
+    heatmap_tolerance = 1e-3
 
     def __init__(self, rgb: nn.Module, flow: nn.Module, fusion: nn.Module, head: MergeHead) -> None:
         super().__init__()
