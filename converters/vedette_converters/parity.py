@@ -89,7 +89,8 @@ def prove(
     if exact and not difference.within(FP32_TOLERANCE, heatmap_tolerance):
         missed.append(
             f"largest difference {difference.logits_max:.1e} (logits), {difference.heatmap_max:.1e} "
-            f"(heatmap), allowed {FP32_TOLERANCE:.0e} and {heatmap_tolerance:.0e}, labels agree on {difference.label_agreement:.1%}"
+            f"(heatmap), allowed {FP32_TOLERANCE:.0e} and {heatmap_tolerance:.0e}, "
+            f"labels agree on {difference.label_agreement:.1%}"
         )
     if missed:
         raise ProofError(f"it is not the trained model: {'; '.join(missed)}")

@@ -12,7 +12,7 @@ from vedette_converters.bundle import BundleWriter
 from vedette_converters.calibration import calibration_clips, clip_feeds, stream_feeds
 from vedette_converters.forms import Forms, macs
 from vedette_converters.graph import Feed, Graph
-from vedette_converters.parity import judge, prove
+from vedette_converters.parity import FP32_TOLERANCE, judge, prove
 from vedette_converters.plan import Wish
 from vedette_converters.samples import Samples
 from vedette_converters.streaming import streams
