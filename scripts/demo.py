@@ -87,7 +87,9 @@ def _train_and_convert(out: Path) -> None:
     _title("2. Train MobileNetV2-3D on it, from scratch, on what this machine has")
     _run("vedette-train", "fit", "demo", "--data", out / "data", "--out", out / "run")
     _title("3. Convert the run to a bundle, with proof that nothing was lost")
-    _run("vedette-convert", out / "run", "--out", out / "bundle")
+    _run(
+        "vedette-convert", out / "run", "--out", out / "bundle", "--runtimes", "onnx", "--precisions", "fp32"
+    )
     _title("4. Draw a longer video of a person and a scene that the model has never seen")
     _run("vedette-train", "data", "synth", "--out", out / "video", "--timeline", SECONDS,
          "--seed", SEED_VIDEO)  # fmt: skip

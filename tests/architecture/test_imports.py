@@ -72,7 +72,7 @@ def run_alone(*names):
         [sys.executable, "-W", "error", "-c", ALONE, *names],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=500,
         check=False,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
@@ -83,6 +83,7 @@ def test_the_rooms_are_where_this_test_looks():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_module_imports_alone():
     # Two halves, dealt so that both have modules that import much.
     names = list(MODULES)

@@ -46,7 +46,8 @@ def test_the_version_is_printed(command):
 
 
 def test_a_run_becomes_a_bundle_and_its_proof_is_shown(command, run_directory, tmp_path):
-    code, printed = command(run_directory, "--out", "bundle", "--release", 3)
+    plain = ("--runtimes", "onnx", "--precisions", "fp32")
+    code, printed = command(run_directory, "--out", "bundle", "--release", 3, *plain)
     assert code == 0
     assert "bundle  (release 3)" in printed
     cells = [cell.strip() for cell in printed.replace("┃", "│").split("│")]
