@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -12,6 +13,8 @@ from vedette_edge.manifest import Manifest, Measured
 from vedette_train.console import console, log
 
 __all__ = ["print_bundle"]
+
+_LEAST_WIDTH = 118
 
 
 def print_bundle(title: str, manifest: Manifest, measured: Mapping[str, Measured] | None = None) -> None:
@@ -33,6 +36,8 @@ def print_bundle(title: str, manifest: Manifest, measured: Mapping[str, Measured
         table.add_column(column, overflow="fold", no_wrap=column == COLUMNS[0])
     for row in found:
         table.add_row(*map(escape, row.texts()))
-    console.print(table)
+    # Folded into 80 columns nobody could read it.
+    wide = Console(file=console.file, highlight=False, soft_wrap=True, width=max(console.width, _LEAST_WIDTH))
+    wide.print(table)
     for one in manifest.refused:
         log(f"refused: {one.runtime}-{one.precision}-{one.mode}: {one.reason}", style="yellow")
