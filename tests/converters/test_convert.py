@@ -215,3 +215,14 @@ def test_a_causal_run_becomes_every_variant(causal_run, tmp_path):
         # A frame is a fourth of a clip, and every frame of it sees the padding before the clip as frames.
         ratio = by_name[f"{variant.runtime}-fp32-clip"].macs / variant.macs
         assert ratio == 1 if variant.mode == "clip" else 3 < ratio <= 4
+
+
+@pytest.mark.slow
+def test_half_precision_is_smaller_and_keeps_the_bounds(causal_run, tmp_path):
+    plan = Plan(("onnx", "openvino"), ("fp32", "fp16"), ("stream",))
+    manifest = convert(causal_run, tmp_path / "bundle", plan=plan)
+    assert manifest.refused == ()
+    size = {variant.name: sum(entry.bytes for entry in variant.files) for variant in manifest.variants}
+    assert len(size) == 4
+    for name in size:
+        assert size[name.replace("fp32", "fp16")] <= size[name]
