@@ -197,24 +197,20 @@ def test_what_loses_more_than_allowed_is_refused_with_the_figures(run_directory,
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_causal_run_becomes_every_variant(causal_run, tmp_path):
+@pytest.mark.litert
+@pytest.mark.timeout(900)
+def test_a_causal_run_streams_in_every_runtime(causal_run, tmp_path):
     lenient = Bounds(max_drop=1.0, min_label_agreement=0.0, max_score=1.0, min_heatmap=0.5)
-    plan = Plan(("onnx", "openvino", "tflite"), ("fp32", "int8"))
+    plan = Plan(("onnx", "openvino", "tflite"), ("fp32", "int8"), ("stream",))
     manifest = convert(causal_run, tmp_path / "bundle", plan=plan, bounds=lenient)
     assert manifest.refused == ()
     assert [variant.name for variant in manifest.variants] == [wish.name for wish in plan.wishes(causal=True)]
-    assert len(manifest.variants) == 12
     bundle = open_bundle(tmp_path / "bundle")
-    by_name = {variant.name: variant for variant in manifest.variants}
     for variant in manifest.variants:
-        opened = open_streaming if variant.mode == "stream" else open_session
-        check_golden(bundle, variant, opened(bundle, variant))
+        check_golden(bundle, variant, open_streaming(bundle, variant))
         assert variant.measured is not None
-        assert bool(variant.state) == (variant.mode == "stream")
-        # A frame is a fourth of a clip, and every frame of it sees the padding before the clip as frames.
-        ratio = by_name[f"{variant.runtime}-fp32-clip"].macs / variant.macs
-        assert ratio == 1 if variant.mode == "clip" else 3 < ratio <= 4
+        assert variant.macs > 0
+        assert len(variant.state) == 38
 
 
 @pytest.mark.slow

@@ -19,6 +19,8 @@ from vedette_edge.manifest import StateTensor
 
 SPEC = input_spec(frames=3, height=16, width=16)
 
+pytestmark = pytest.mark.litert
+
 
 class Tiny(nn.Module):
     """The kinds of layer that MobileNetV2-3D has, once each."""
