@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vedette_edge.bundle import Bundle
 from vedette_edge.errors import MissingExtraError, RuntimeBackendError
 from vedette_edge.manifest import Variant
-from vedette_edge.proof import golden_outputs
+from vedette_edge.proof import as_told, golden_outputs
 from vedette_edge.runtimes import open_session, open_streaming
 from vedette_edge.types import Outputs
 
@@ -35,10 +35,8 @@ class Replay:
     absent: Mapping[str, str]
 
     def expected(self, variant: Variant) -> Outputs:
-        """Return the reference in the variant's shape: a stream tells of the frame that came last."""
-        if variant.mode == "clip":
-            return self.reference
-        return Outputs(self.reference.logits, self.reference.heatmap[:, :, -1:])
+        """Return the reference in the variant's shape."""
+        return as_told(self.reference, variant.mode)
 
 
 def replay(bundle: Bundle, on_progress: Callable[[int, int], None] | None = None) -> Replay:

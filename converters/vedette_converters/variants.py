@@ -22,15 +22,15 @@ from vedette_converters.trial import survive
 from vedette_edge.errors import BundleError, ProofError, RuntimeBackendError
 from vedette_edge.manifest import Bounds, Proof, TemporalMode, Variant
 from vedette_edge.measure import measure
-from vedette_edge.proof import compare, golden_outputs
+from vedette_edge.proof import as_told, compare, golden_outputs
 from vedette_edge.runtimes import Session, StreamingSession, load
-from vedette_edge.types import FloatArray, Outputs
+from vedette_edge.types import FloatArray
 from vedette_train.sensitivity import sensitivity
 
 __all__ = ["Maker"]
 
 # How many of the most sensitive layers stay in float, try after try.
-_KEPT = (0, 2, 5, 10, 20)
+_KEPT = (2, 5, 10, 20)
 _COMPARED = 8  # clips that the sensitivity of a layer is measured on
 _GLANCE = 0.3  # seconds to time a form
 # A golden sample may be this much further away on a device than it is here, where rounding is coarse.
@@ -127,7 +127,7 @@ class Maker:
         """Yield the layers to leave in float, more with every try."""
         yield ()
         if wish.precision == "int8":
-            for count in _KEPT[1:]:
+            for count in _KEPT:
                 if count < len(self._ranking):
                     yield self._ranking[:count]
 
@@ -149,8 +149,7 @@ class Maker:
             return None if self._heatmap_tolerance == FP32_TOLERANCE else 10 * self._heatmap_tolerance
         golden = self._samples.golden
         found = golden_outputs(session, golden.frames, self._subject.description.input)
-        wanted = golden.outputs.heatmap[:, :, -1:] if wish.mode == "stream" else golden.outputs.heatmap
-        difference = compare(found, Outputs(golden.outputs.logits, wanted))
+        difference = compare(found, as_told(golden.outputs, wish.mode))
         return _SLACK_FACTOR * max(difference.logits_max, difference.heatmap_max) + _SLACK
 
     @cached_property

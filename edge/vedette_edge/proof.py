@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from vedette_edge.bundle import Bundle
 from vedette_edge.errors import ProofError
-from vedette_edge.manifest import Bounds, InputSpec, Variant
+from vedette_edge.manifest import Bounds, InputSpec, TemporalMode, Variant
 from vedette_edge.preprocess import to_tensor
 from vedette_edge.probabilities import Scale
 from vedette_edge.runtimes.base import Session, StreamingSession
 from vedette_edge.types import FloatArray, Outputs, joined
 
-__all__ = ["Difference", "check_golden", "compare", "golden_outputs", "relative"]
+__all__ = ["Difference", "as_told", "check_golden", "compare", "golden_outputs", "relative"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +113,11 @@ def check_golden(bundle: Bundle, variant: Variant, session: Session | StreamingS
     inputs = bundle.read_array(golden.inputs)
     logits = bundle.read_array(golden.logits).astype(np.float32)
     heatmap = bundle.read_array(golden.heatmap).astype(np.float32)
-    # A stream tells of the frame that came last.
-    wanted = heatmap[:, :, -1:] if variant.mode == "stream" else heatmap
     try:
         outputs = golden_outputs(session, inputs.astype(np.uint8), bundle.manifest.input)
-        difference = compare(outputs, Outputs(logits, wanted), Scale.of(bundle.manifest))
+        difference = compare(
+            outputs, as_told(Outputs(logits, heatmap), variant.mode), Scale.of(bundle.manifest)
+        )
     except ValueError as error:
         raise ProofError(f"{bundle.directory}: golden samples do not fit the model: {error}") from error
     tolerance = variant.tolerance or golden.tolerance
@@ -128,6 +128,11 @@ def check_golden(bundle: Bundle, variant: Variant, session: Session | StreamingS
             f"allowed {tolerance:.0e}; it is not used"
         )
     return difference
+
+
+def as_told(clips: Outputs, mode: TemporalMode) -> Outputs:
+    """Return what a variant of a mode tells of clips: a stream speaks of their last frame."""
+    return clips if mode == "clip" else Outputs(clips.logits, clips.heatmap[:, :, -1:])
 
 
 def golden_outputs(

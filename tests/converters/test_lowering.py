@@ -154,14 +154,6 @@ NETWORKS = [
 ]
 
 
-@pytest.fixture
-def double_precision():
-    """So that what is left of a difference is an error and not rounding."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("double_precision")
 @pytest.mark.parametrize(("name", "arguments", "channels"), NETWORKS)

@@ -33,13 +33,6 @@ def follow(graph, frames):
     return torch.cat(logits), torch.cat(maps)
 
 
-@pytest.fixture
-def double_precision():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("double_precision")
 @pytest.mark.parametrize("pooling", ["mean", "max"])
