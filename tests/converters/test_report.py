@@ -183,4 +183,4 @@ def test_names_are_moved_apart_and_stay_in_order_around_their_points(places, gap
     if places:
         assert found.mean() == pytest.approx(np.mean(places))
     if (np.diff(places) >= gap).all():
-        np.testing.assert_allclose(found, places)
+        np.testing.assert_allclose(found, places, atol=1e-12)
