@@ -140,8 +140,10 @@ def _load(model: bytes, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = _FATAL_ONLY
-    # Spinning threads would burn a core between two frames.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Threads that sleep between two small operators cost a third of a frame's time; threads that spin on
+    # after the call would burn a core until the next frame.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     # Where no folder is, no weights can be found: else files of the working directory, whose digest nobody
     # checked, would be taken for external data.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
