@@ -14,31 +14,23 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
-from vedette_edge.benchmark import kept, stores
 from vedette_edge.broker import EmbeddedBroker
-from vedette_edge.bundle import Bundle, open_bundle
-from vedette_edge.camera import Camera, SharedSession, Watcher, Window
-from vedette_edge.choice import open_best
-from vedette_edge.config import (
-    AgentConfig,
-    CameraConfig,
-    MqttConfig,
-    alarm_labels,
-    check_cameras,
-    decision_for,
-)
+from vedette_edge.camera import Camera
+from vedette_edge.config import AgentConfig, CameraConfig, MqttConfig, alarm_labels, decision_for
+from vedette_edge.engine import Model, load_models
 from vedette_edge.errors import BrokerError, ConfigError, DataError, VideoError
 from vedette_edge.events import JPEG, EventWriter, PictureStyle
 from vedette_edge.health import Notifier, Watchdog
 from vedette_edge.ids import new_ulid
-from vedette_edge.manifest import Variant
+from vedette_edge.judges import Verdict
 from vedette_edge.metrics import resident_bytes
 from vedette_edge.pictures import Pairing, save_picture
+from vedette_edge.pipeline import Pipeline
 from vedette_edge.publish.announce import Announcer
 from vedette_edge.publish.base import Message
 from vedette_edge.publish.mqtt import MqttLink, Sessions
@@ -46,23 +38,18 @@ from vedette_edge.publish.outbox import Outbox
 from vedette_edge.publish.wire import Broker, Tls
 from vedette_edge.sources import open_source
 from vedette_edge.topics import Metrics, Topics, parse_event
+from vedette_edge.watcher import Watcher
 
-__all__ = ["Agent", "Model", "broker_of", "run_agent"]
+__all__ = ["Agent", "broker_of", "run_agent"]
 
 _log = logging.getLogger(__name__)
 
 _TICK = 0.1  # seconds between two looks of the supervisor
 _DRAIN_TICK = 0.02
+OnVerdict: TypeAlias = Callable[[str, str, Verdict], None]
+"""Told of (camera, model, verdict)."""
+
 _PATIENCE = 10.0  # seconds for the cameras to finish what they have in hand
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A bundle of which one variant is loaded and has proved itself."""
-
-    bundle: Bundle
-    variant: Variant
-    session: SharedSession
 
 
 def run_agent(
@@ -79,9 +66,9 @@ def run_agent(
         VedetteError: when the agent cannot start, no camera could deliver, or messages remain undelivered
             after all files have ended.
     """
-    model = _load_model(config)
+    models = load_models(config)
     with contextlib.ExitStack() as stack:
-        on_window = stack.enter_context(_score_log(scores, model)) if scores else None
+        on_verdict = stack.enter_context(_score_log(scores, models)) if scores else None
         outbox = Outbox(config.state_dir / "outbox.db")
         stack.callback(outbox.close)
         broker = broker_of(config.mqtt)
@@ -89,7 +76,7 @@ def run_agent(
             stack.enter_context(EmbeddedBroker(*embedded))
             broker = Broker(*embedded, protocol="3.1.1", keepalive=config.mqtt.keepalive)
             _log.info("embedded broker on %s; it speaks MQTT 3.1.1, so that is used", broker)
-        agent = Agent(config, model, outbox, broker, on_window)
+        agent = Agent(config, models, outbox, broker, on_verdict)
         stack.enter_context(_signals_caught(agent.stop))
         agent.run()
 
@@ -106,10 +93,10 @@ class Agent:
     def __init__(
         self,
         config: AgentConfig,
-        model: Model,
+        models: Mapping[str, Model],
         outbox: Outbox,
         broker: Broker,
-        on_window: Callable[[str, Window], None] | None = None,
+        on_verdict: OnVerdict | None = None,
     ) -> None:
         """Wire the parts; nothing runs before `run`.
 
@@ -117,7 +104,7 @@ class Agent:
             ConfigError: when a camera's settings do not fit the model, or a credential cannot be used.
         """
         self._config = config
-        self._model = model
+        self._models = models
         self._outbox = outbox
         self._broker = broker
         self._boot = secrets.token_hex(8)
@@ -131,7 +118,8 @@ class Agent:
             Sessions(config.state_dir / "session"),
         )
         next_seq = itertools.count(1).__next__
-        self._cameras = [self._make_camera(camera, next_seq, on_window) for camera in config.cameras]
+        self._watchers: list[Watcher] = []
+        self._cameras = [self._make_camera(camera, next_seq, on_verdict) for camera in config.cameras]
         self._notifier = Notifier()
         beats = [beat for camera in self._cameras for beat in camera.heartbeats]
         self._watchdog = Watchdog(self._notifier, [*beats, self._link.heartbeat])
@@ -209,81 +197,76 @@ class Agent:
             uptime=round(time.monotonic() - self._began, 3),
             frames=sum(camera.frames for camera in self._cameras),
             dropped=sum(camera.dropped for camera in self._cameras),
-            windows=sum(camera.windows for camera in self._cameras),
+            windows=sum(watcher.windows for watcher in self._watchers),
             events=sum(camera.events for camera in self._cameras),
             outbox=len(self._outbox),
-            inference_ms=self._model.session.durations.percentiles(),
+            inference_ms=self._some_model.session.durations.percentiles(),
             publish_ms=self._link.latency.percentiles(),
             rss_bytes=resident_bytes(),
         )
 
     def _make_announcer(self) -> Announcer:
-        manifest = self._model.bundle.manifest
+        model = self._some_model
         return Announcer(
             topics=self._topics,
             boot=self._boot,
-            model=manifest.name,
-            model_sha256=self._model.bundle.digest,
-            variant=self._model.variant.name,
-            labels=tuple(label.name for label in manifest.labels),
+            model=model.manifest.name,
+            model_sha256=model.bundle.digest,
+            variant=model.variant.name,
+            labels=tuple(label.name for label in model.manifest.labels),
             cameras=tuple((camera.id, camera.source.type) for camera in self._config.cameras),
             now=time.time,
         )
 
+    @property
+    def _some_model(self) -> Model:
+        return next(iter(self._models.values()))
+
     def _make_camera(
-        self,
-        camera: CameraConfig,
-        next_seq: Callable[[], int],
-        on_window: Callable[[str, Window], None] | None,
+        self, camera: CameraConfig, next_seq: Callable[[], int], on_verdict: OnVerdict | None
     ) -> Camera:
-        manifest, snapshots = self._model.bundle.manifest, self._config.snapshots
-        events = EventWriter(
-            topics=self._topics,
-            camera=camera.id,
-            labels=[label.name for label in manifest.labels],
-            spec=manifest.input,
-            outputs=manifest.outputs,
-            model_sha256=self._model.bundle.digest,
-            boot=self._boot,
-            next_seq=next_seq,
-            new_id=new_ulid,
-            style=PictureStyle(snapshots.quality, snapshots.max_bytes, snapshots.alpha),
-        )
-        watcher = Watcher(
-            spec=manifest.input,
-            decision=decision_for(camera, manifest.decision),
-            labels=alarm_labels(camera, manifest),
-            session=self._model.session,
-            events=events,
-            on_window=partial(on_window, camera.id) if on_window else None,
-        )
-        source = camera.source
+        snapshots, source = self._config.snapshots, camera.source
+        watchers = [
+            self._make_watcher(camera, self._models[name], next_seq, on_verdict)
+            for name in self._config.models_of(camera)
+        ]
+        self._watchers += watchers
         return Camera(
             camera.id,
             partial(open_source, source.type, source.model_dump(exclude={"type"})),
-            watcher,
+            Pipeline(watchers),
             self._link,
-            lossless=source.lossless,
+            pressure=camera.pressure,
             on_status=lambda name, status, why: self._link.announce(
                 self._announcer.status(name, status, why)
             ),
             on_messages=partial(_archive, snapshots.directory) if snapshots.directory else None,
         )
 
-
-def _load_model(config: AgentConfig) -> Model:
-    bundle = open_bundle(config.bundle)
-    check_cameras(config, bundle.manifest)
-    benchmark = kept(stores(config.state_dir), bundle, config.threads)
-    measured = benchmark.measured if benchmark else {}
-    proved = open_best(bundle, config.variant, measured, threads=config.threads)
-    _log.info(
-        "model '%s', variant '%s': golden samples reproduced, largest difference %.1e",
-        bundle.manifest.name,
-        proved.variant.name,
-        max(proved.difference.logits_max, proved.difference.heatmap_max),
-    )
-    return Model(bundle, proved.variant, SharedSession(proved.session))
+    def _make_watcher(
+        self, camera: CameraConfig, model: Model, next_seq: Callable[[], int], on_verdict: OnVerdict | None
+    ) -> Watcher:
+        manifest, snapshots = model.manifest, self._config.snapshots
+        events = EventWriter(
+            topics=self._topics,
+            camera=camera.id,
+            labels=[label.name for label in manifest.labels],
+            spec=manifest.input,
+            outputs=manifest.outputs,
+            model_sha256=model.bundle.digest,
+            boot=self._boot,
+            next_seq=next_seq,
+            new_id=new_ulid,
+            style=PictureStyle(snapshots.quality, snapshots.max_bytes, snapshots.alpha),
+        )
+        decision = decision_for(camera, manifest.decision)
+        return Watcher(
+            judge=model.judge(decision),
+            decision=decision,
+            labels=alarm_labels(camera, manifest),
+            events=events,
+            on_verdict=partial(on_verdict, camera.id, model.name) if on_verdict else None,
+        )
 
 
 def _archive(directory: Path, messages: Sequence[Message]) -> None:
@@ -303,18 +286,18 @@ def _archive(directory: Path, messages: Sequence[Message]) -> None:
 
 
 @contextlib.contextmanager
-def _score_log(path: Path, model: Model) -> Iterator[Callable[[str, Window], None]]:
-    names = [label.name for label in model.bundle.manifest.labels]
+def _score_log(path: Path, models: Mapping[str, Model]) -> Iterator[OnVerdict]:
+    names = {name: [label.name for label in model.manifest.labels] for name, model in models.items()}
 
-    def write(camera: str, window: Window) -> None:
+    def write(camera: str, model: str, verdict: Verdict) -> None:
+        scores = zip(names[model], verdict.probabilities, strict=True)
         line = {
             "camera": camera,
-            "start": round(window.start, 6),
-            "end": round(window.end, 6),
-            "middle": round(window.middle, 6),
-            "probabilities": {
-                name: round(float(value), 6) for name, value in zip(names, window.probabilities, strict=True)
-            },
+            "model": model,
+            "start": round(verdict.start, 6),
+            "end": round(verdict.end, 6),
+            "middle": round(verdict.middle, 6),
+            "probabilities": {name: round(float(value), 6) for name, value in scores},
         }
         try:
             file.write(json.dumps(line).encode() + b"\n")

@@ -16,7 +16,7 @@ from vedette_edge.benchmark import Benchmark, keep, kept, run_benchmark, stores
 from vedette_edge.broker import parse_address
 from vedette_edge.bundle import Bundle, open_bundle
 from vedette_edge.choice import candidates
-from vedette_edge.config import Threads, check_cameras, load_config
+from vedette_edge.config import AgentConfig, ModelConfig, Threads, check_cameras, load_config
 from vedette_edge.errors import DataError
 from vedette_edge.logs import configure_logs
 from vedette_edge.publish.wire import Broker
@@ -155,15 +155,22 @@ def _run(options: argparse.Namespace) -> None:
 def _check_config(options: argparse.Namespace) -> None:
     config = load_config(options.config)
     cameras = f"{len(config.cameras)} camera(s)"
-    if not config.bundle.exists():
-        print(f"{options.config}: right, {cameras}; its bundle {config.bundle} is not there, not checked")
+    models = config.every_model
+    missing = [str(model.bundle) for model in models.values() if not model.bundle.exists()]
+    if missing:
+        print(f"{options.config}: right, {cameras}; its bundle {missing[0]} is not there, not checked")
         return
-    bundle = open_bundle(config.bundle)
-    check_cameras(config, bundle.manifest)
-    benchmark = kept(stores(config.state_dir), bundle, config.threads)
-    found = candidates(bundle, config.variant, benchmark.measured if benchmark else {})
+    bundles = {name: open_bundle(model.bundle) for name, model in models.items()}
+    check_cameras(config, {name: bundle.manifest for name, bundle in bundles.items()})
+    chosen = "; ".join(_chosen(config, model, bundles[name]) for name, model in models.items())
+    print(f"{options.config}: right, {cameras}, {chosen}")
+
+
+def _chosen(config: AgentConfig, model: ModelConfig, bundle: Bundle) -> str:
+    benchmark = kept(stores(config.state_dir), bundle, model.threads)
+    found = candidates(bundle, model.variant, benchmark.measured if benchmark else {})
     names = ", else ".join(f"'{variant.name}'" for variant in found)
-    print(f"{options.config}: right, {cameras}, model '{bundle.manifest.name}', variant {names}")
+    return f"model '{bundle.manifest.name}', variant {names}"
 
 
 def _watch(options: argparse.Namespace) -> None:

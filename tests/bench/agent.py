@@ -12,14 +12,16 @@ from paired import compare
 
 from vedette_converters.graph import clip_graph
 from vedette_converters.targets.onnx import to_onnx
-from vedette_edge.camera import Watcher
 from vedette_edge.events import EventWriter, PictureStyle
+from vedette_edge.judges import ClipJudge
 from vedette_edge.manifest import Decision, OutputSpec
+from vedette_edge.probabilities import Scale
 from vedette_edge.publish.outbox import Outbox
 from vedette_edge.runtimes.onnx import OnnxSession
 from vedette_edge.sampling import sample_clips
 from vedette_edge.topics import Topics
 from vedette_edge.video import read_frames
+from vedette_edge.watcher import Watcher
 from vedette_train.data.synthetic import write_timeline_video
 from vedette_train.models import create_model
 
@@ -69,7 +71,8 @@ def _agent(video: Path, session: OnnxSession, store: Path) -> None:
         new_id=lambda: f"{next(numbers)}",
         style=PictureStyle(),
     )
-    watcher = Watcher(spec=SPEC, decision=DECISION, labels=(0, 1), session=session, events=writer)
+    judge = ClipJudge(SPEC, DECISION.hop, Scale(DECISION.temperature), session)
+    watcher = Watcher(judge=judge, decision=DECISION, labels=(0, 1), events=writer)
     outbox = Outbox(store)
     try:
         for frame in read_frames(video):

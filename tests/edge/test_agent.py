@@ -81,7 +81,7 @@ def test_a_video_becomes_events_with_pictures(tmp_path, shared_bundle, flash_vid
     assert kept.name == f"door-{events[0].id}-bright.jpg"
     scores = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
     assert len(scores) == metrics["windows"]
-    assert scores[0].keys() == {"camera", "start", "end", "middle", "probabilities"}
+    assert scores[0].keys() == {"camera", "model", "start", "end", "middle", "probabilities"}
     assert scores[0]["probabilities"].keys() == {"calm", "bright"}
 
 

@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 from edge_helpers import opened, scene, wait_until
 
-from vedette_edge.camera import Camera, SharedSession, Watcher
+from vedette_edge.camera import Camera
+from vedette_edge.engine import SharedSession
 from vedette_edge.errors import RuntimeBackendError, VideoError
 from vedette_edge.events import EventWriter, PictureStyle
+from vedette_edge.judges import ClipJudge
 from vedette_edge.preprocess import fit, to_tensor
-from vedette_edge.probabilities import softmax
+from vedette_edge.probabilities import Scale, softmax
 from vedette_edge.publish.memory import MemorySink
 from vedette_edge.sampling import sample_clips
 from vedette_edge.sources.memory import MemorySource
 from vedette_edge.topics import Topics, parse_event
 from vedette_edge.types import Frame
+from vedette_edge.watcher import Watcher
 
 NOW = 1_700_000_000.0
 
@@ -25,7 +28,7 @@ NOW = 1_700_000_000.0
 def make_watcher(shared_bundle):
     bundle, _, session = opened(shared_bundle)
 
-    def make(session=session, now=lambda: NOW, on_window=None, **decision):
+    def make(session=session, now=lambda: NOW, on_verdict=None, **decision):
         manifest = bundle.manifest
         events = EventWriter(
             topics=Topics("hall", "n1"),
@@ -39,14 +42,14 @@ def make_watcher(shared_bundle):
             new_id=(f"ID{number}" for number in itertools.count(1)).__next__,
             style=PictureStyle(),
         )
+        rules = manifest.decision.model_copy(update=decision)
         return Watcher(
-            spec=manifest.input,
-            decision=manifest.decision.model_copy(update=decision),
+            judge=ClipJudge(manifest.input, rules.hop, Scale(rules.temperature), session),
+            decision=rules,
             labels=[1],
-            session=session,
             events=events,
             now=now,
-            on_window=on_window,
+            on_verdict=on_verdict,
         )
 
     return make
@@ -88,7 +91,7 @@ def test_darkness_is_no_event(make_watcher):
 
 def test_the_windows_are_those_of_sample_clips_exactly(make_watcher, shared_bundle):
     windows = []
-    run(make_watcher(on_window=windows.append), FLASH)
+    run(make_watcher(on_verdict=windows.append), FLASH)
     bundle, _, session = opened(shared_bundle)
     spec, hop = bundle.manifest.input, bundle.manifest.decision.hop
     stream = ((frame.time, fit(frame.image, spec)) for frame in FLASH)
@@ -144,14 +147,14 @@ class Statuses(list):
         self.append((name, status, reason))
 
 
-def make_camera(watcher, frames, *, lossless=True, failure=None, sink=None):
+def make_camera(watcher, frames, *, pressure="wait", failure=None, sink=None):
     statuses = Statuses()
     camera = Camera(
         "door",
         lambda pause: MemorySource(frames, pause, failure),
         watcher,
         sink or MemorySink(),
-        lossless=lossless,
+        pressure=pressure,
         on_status=statuses,
     )
     return camera, statuses
@@ -168,7 +171,6 @@ def test_a_camera_delivers_what_its_watcher_sees(make_watcher):
     finish(camera)
     assert [event.type for event in events_of(sink.messages)] == ["new", "update", "end"]
     assert (camera.frames, camera.dropped, camera.events) == (len(FLASH), 0, 3)
-    assert camera.windows > 10
     assert statuses == [("door", "online", ""), ("door", "offline", "end of stream")]
     assert all(beat.retired for beat in camera.heartbeats)
 
@@ -211,7 +213,7 @@ class Slow:
 
 def test_a_camera_that_must_stay_live_drops_old_frames_and_counts_them(make_watcher, shared_bundle):
     session = Slow(opened(shared_bundle)[2])
-    camera, _ = make_camera(make_watcher(session=session), scene((4, False)), lossless=False)
+    camera, _ = make_camera(make_watcher(session=session), scene((4, False)), pressure="drop-oldest")
     camera.start()
     wait_until(lambda: camera.frames == 100)
     session.go.set()
@@ -241,7 +243,7 @@ def test_a_waiting_capture_beats(make_watcher):
             self.pause(1.2)
             return iter(())
 
-    camera = Camera("door", Waiting, make_watcher(), MemorySink(), lossless=True, on_status=lambda *_: None)
+    camera = Camera("door", Waiting, make_watcher(), MemorySink(), pressure="wait", on_status=lambda *_: None)
     finish(camera)
     assert all(beat.beats >= 3 for beat in camera.heartbeats)
 

@@ -1,0 +1,97 @@
+"""One model on one camera: judges, decides and writes. No threads, no disks: frames in, messages out.
+
+Tests and evaluations drive it as it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from vedette_edge.decision import Decider, Transition
+from vedette_edge.events import EventWriter, View
+from vedette_edge.judges import Judge, Verdict
+from vedette_edge.manifest import Decision
+from vedette_edge.publish.base import Message
+from vedette_edge.types import Frame
+
+__all__ = ["Watcher"]
+
+
+class Watcher:
+    """Turns a stream of frames into the messages of one model."""
+
+    def __init__(
+        self,
+        *,
+        judge: Judge,
+        decision: Decision,
+        labels: Sequence[int],
+        events: EventWriter,
+        now: Callable[[], float] = time.time,
+        on_verdict: Callable[[Verdict], None] | None = None,
+    ) -> None:
+        """Watch one stream.
+
+        Args:
+            judge: the model.
+            decision: the rules for this camera.
+            labels: indices of the classes that raise events.
+            events: writes the messages.
+            now: Unix time, seconds; asked when the stream begins, and when it restarts.
+            on_verdict: told of each verdict.
+        """
+        self._judge = judge
+        self._decider = Decider(decision, labels)
+        self._events = events
+        self._now = now
+        self._on_verdict = on_verdict
+        self._origin: float | None = None
+        self._last = 0.0
+        self.windows = 0
+
+    def push(self, frame: Frame, captured: float | None = None) -> list[Message]:
+        """Take the next frame; return the messages it leads to, in the order in which to send them.
+
+        Args:
+            frame: the frame.
+            captured: `time.monotonic()` at which it was captured.
+
+        Raises:
+            RuntimeBackendError: when the runtime fails.
+        """
+        verdicts, anew = self._judge.push(frame)
+        messages = self._end_all(captured) if anew else []
+        # After a gap the clock goes on; only a stream that counts from the start again gets a new origin.
+        if self._origin is None or frame.time < self._last:
+            self._origin = self._now() - frame.time
+        self._last = frame.time
+        for verdict in verdicts:
+            messages += self._take(verdict, captured)
+        return messages
+
+    def finish(self) -> list[Message]:
+        """End the stream; return its last messages. Active events end at the last frame."""
+        messages = [message for verdict in self._judge.finish() for message in self._take(verdict, None)]
+        return messages + self._end_all(None)
+
+    def _take(self, verdict: Verdict, captured: float | None) -> list[Message]:
+        self.windows += 1
+        if self._on_verdict is not None:
+            self._on_verdict(verdict)
+        view = View(verdict.frames, verdict.heatmap, captured)
+        changes = self._decider.push(verdict.middle, verdict.probabilities)
+        return [message for change in changes for message in self._write(change, view)]
+
+    def _write(self, change: Transition, view: View) -> list[Message]:
+        assert self._origin is not None
+        if change.kind == "end":
+            return self._events.end(change, self._origin, view.captured)
+        return self._events.show(change, view, self._origin)
+
+    def _end_all(self, captured: float | None) -> list[Message]:
+        origin = self._origin
+        if origin is None:
+            return []
+        changes = self._decider.finish(self._last)
+        return [message for change in changes for message in self._events.end(change, origin, captured)]
