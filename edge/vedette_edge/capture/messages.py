@@ -93,9 +93,9 @@ def encode(message: Message) -> bytes:
     if isinstance(message, Filled):
         return b"F" + _FILLED.pack(*dataclasses.astuple(message))
     if isinstance(message, Note):
-        return b"N" + message.text[:_MOST_TEXT].encode()
+        return b"N" + message.text[:_MOST_TEXT].encode(errors="replace")
     if isinstance(message, Ended):
-        return b"E" + message.reason[:_MOST_TEXT].encode()
+        return b"E" + message.reason[:_MOST_TEXT].encode(errors="replace")
     return b"A"
 
 

@@ -138,7 +138,7 @@ class RtspSourceConfig(_Network):
         default=1, ge=0, le=16, description="More carry larger pictures, but each keeps one frame back."
     )
 
-    _schemes: ClassVar[tuple[str, ...]] = ("rtsp", "rtsps")
+    _schemes: ClassVar[tuple[str, ...]] = ("rtsp",)
 
 
 class MjpegSourceConfig(_Network):

@@ -28,7 +28,10 @@ __all__ = ["GStreamerSource", "launch_line"]
 
 _LAUNCHER = "gst-launch-1.0"
 _SINK = re.compile(r"!\s*(appsink|autovideosink|fakesink)\b[^!]*$")
-_FORMAT = "video/x-raw,format=I420,colorimetry=bt601"
+# Sizes whose rows need no padding, which y4menc writes into the stream without a word (GStreamer 1.22).
+_FORMAT = "video/x-raw,format=I420,colorimetry=bt601,width=[8,16384,8],height=[2,16384,2]"
+# The queue holds one picture: what nobody fetches is old already.
+_ENDING = f"! queue leaky=downstream max-size-buffers=1 ! videoscale ! videoconvert ! {_FORMAT} ! y4menc ! fdsink"
 _ERROR = re.compile(r"^(?:ERROR: (?:from element \S+: )?|.*erroneous pipeline: )(.+)$", re.MULTILINE)
 _LAST_WORDS = 65_536  # bytes
 _TO_END = 2.0  # seconds
@@ -91,9 +94,7 @@ def launch_line(pipeline: str) -> list[str]:
         elements = shlex.split(_SINK.sub("", pipeline))
     except ValueError as error:
         raise VideoError(f"gstreamer: the pipeline cannot be read ({error})") from error
-    # The queue holds one picture: what nobody fetches is old already.
-    ending = f"! queue leaky=downstream max-size-buffers=1 ! videoconvert ! {_FORMAT} ! y4menc ! fdsink fd=1"
-    return [_LAUNCHER, "--quiet", *elements, *ending.split()]
+    return [_LAUNCHER, "--quiet", *elements, *_ENDING.split()]
 
 
 def _reason(process: subprocess.Popen[bytes]) -> str:

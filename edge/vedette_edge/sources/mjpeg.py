@@ -100,9 +100,12 @@ class MjpegSource:
         parts = urlsplit(self._url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", target, headers=headers)
-        response = connection.getresponse()
-        if response.status != http.client.OK:
-            raise VideoError(refusal(response.status, has_username=self._username is not None))
+        with connection.getresponse() as response:
+            if response.status != http.client.OK:
+                raise VideoError(refusal(response.status, has_username=self._username is not None))
+            yield from self._pictures(response)
+
+    def _pictures(self, response: http.client.HTTPResponse) -> Iterator[Frame]:
         multipart = Multipart(boundary_of(response.getheader("Content-Type", "")), self._most)
         told = False
         while not self._pause(0.0):

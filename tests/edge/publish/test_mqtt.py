@@ -19,7 +19,7 @@ from vedette_edge.broker import EmbeddedBroker
 from vedette_edge.errors import BrokerError, ConfigError, OutboxError
 from vedette_edge.publish.announce import Announcer
 from vedette_edge.publish.base import Message
-from vedette_edge.publish.mqtt import MqttLink, Sessions, backoff
+from vedette_edge.publish.mqtt import MqttLink, Sessions
 from vedette_edge.publish.outbox import Outbox
 from vedette_edge.publish.wire import Broker, Closed, Tls, Wire
 from vedette_edge.topics import Topics
@@ -59,12 +59,6 @@ def make_link(tmp_path, outbox):
     yield make
     for link in links:
         link.close()
-
-
-@given(st.integers(0, 10_000), st.floats(0, 1))
-def test_the_wait_is_a_random_part_of_a_bound_that_doubles_to_a_minute(attempt, fraction):
-    bound = min(60.0, 2.0 ** min(attempt, 20))
-    assert backoff(attempt, fraction) == pytest.approx(fraction * bound)
 
 
 def test_the_session_number_rises_across_restarts(tmp_path):
