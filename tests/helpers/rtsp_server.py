@@ -2,7 +2,7 @@
 
 The server needs PyGObject, which belongs to the system's Python:
 
-    apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-tools gstreamer1.0-plugins-{base,good,ugly}
+    apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-{base,good,ugly}
     /usr/bin/python3 tests/helpers/rtsp_server.py 8554 [user password]
 
 then plays a ball at rtsp://127.0.0.1:8554/ball, H.264, 320x240, 25 frames a second.

@@ -159,8 +159,8 @@ class UsbSourceConfig(_Live):
     """A camera on USB, or any other that Video4Linux knows."""
 
     type: Literal["usb"]
-    device: int | str = Field(
-        default=0, union_mode="left_to_right", description="The number in /dev/videoN, or a path."
+    device: Annotated[int, Field(ge=0, le=255)] | str = Field(
+        default=0, description="The number in /dev/videoN, or a path."
     )
     width: int | None = Field(default=None, ge=16, le=16384, description="Pixels to ask for.")
     height: int | None = Field(default=None, ge=16, le=16384, description="Pixels to ask for.")

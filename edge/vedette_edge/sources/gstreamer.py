@@ -30,8 +30,9 @@ _LAUNCHER = "gst-launch-1.0"
 _SINK = re.compile(r"!\s*(appsink|autovideosink|fakesink)\b[^!]*$")
 # Sizes whose rows need no padding, which y4menc writes into the stream without a word (GStreamer 1.22).
 _FORMAT = "video/x-raw,format=I420,colorimetry=bt601,width=[8,16384,8],height=[2,16384,2]"
-# The queue holds one picture: what nobody fetches is old already.
-_ENDING = f"! queue leaky=downstream max-size-buffers=1 ! videoscale ! videoconvert ! {_FORMAT} ! y4menc ! fdsink"
+# What nobody fetches is old already.
+_NEWEST = "queue leaky=downstream max-size-buffers=1"
+_ENDING = f"! {_NEWEST} ! videoscale ! videoconvert ! {_FORMAT} ! y4menc ! fdsink"
 _ERROR = re.compile(r"^(?:ERROR: (?:from element \S+: )?|.*erroneous pipeline: )(.+)$", re.MULTILINE)
 _LAST_WORDS = 65_536  # bytes
 _TO_END = 2.0  # seconds

@@ -36,7 +36,9 @@ def test_a_time_that_is_none_is_refused(time):
 
 
 def test_a_job_comes_over_as_it_was():
-    job = Job("file", {"path": "a", "pace": "fast"}, 12.5, True, 640, (((0.0, 0.5), (1.0, 0.0), (0.1, 0.1)),), 4)
+    job = Job(
+        "file", {"path": "a", "pace": "fast"}, 12.5, True, 640, (((0.0, 0.5), (1.0, 0.0), (0.1, 0.1)),), 4
+    )
     again = Job.from_bytes(job.to_bytes())
     assert again.masks == [[[0.0, 0.5], [1.0, 0.0], [0.1, 0.1]]]
     assert (again.kind, again.options, again.origin, again.slots) == (job.kind, job.options, job.origin, 4)

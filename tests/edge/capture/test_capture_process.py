@@ -149,8 +149,7 @@ def test_a_process_that_dies_says_of_what(running, flash_video, number, name):
     next_frame(process)
     os.kill(process._process.pid, number)
     with pytest.raises(VideoError, match=f"died of {name}"):
-        for _ in range(50):
-            next_frame(process)
+        list(iter(lambda: next_frame(process), None))
 
 
 def test_a_source_that_fails_says_why(running, tmp_path):

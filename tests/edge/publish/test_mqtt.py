@@ -12,8 +12,6 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 from edge_helpers import MOSQUITTO, Listener, free_port, mosquitto, wait_until
-from hypothesis import given
-from hypothesis import strategies as st
 
 from vedette_edge.broker import EmbeddedBroker
 from vedette_edge.errors import BrokerError, ConfigError, OutboxError

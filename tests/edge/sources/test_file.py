@@ -62,7 +62,7 @@ def test_a_missing_file_is_a_video_error(tmp_path):
         list(FileSource(tmp_path / "gone.mp4", Clock().pause).frames())
 
 
-def test_a_file_that_is_cut_short_ends_there(flash_video, tmp_path):
+def test_a_file_that_is_cut_short_ends_there(tmp_path):
     avi = write_video(tmp_path / "whole.avi", (2, False), (2, True))
     cut = tmp_path / "cut.avi"
     cut.write_bytes(avi.read_bytes()[: avi.stat().st_size * 2 // 3])

@@ -29,7 +29,9 @@ def test_a_sink_at_the_end_is_replaced(sink):
 
 
 def test_quotes_keep_words_together_and_no_shell_sees_them():
-    assert "caps=video/x-raw, format=I420" in launch_line("a ! capsfilter 'caps=video/x-raw, format=I420' ! b")
+    assert "caps=video/x-raw, format=I420" in launch_line(
+        "a ! capsfilter 'caps=video/x-raw, format=I420' ! b"
+    )
     assert "$(reboot)" in launch_line("a $(reboot)")
 
 

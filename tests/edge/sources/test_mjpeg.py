@@ -134,7 +134,9 @@ def test_a_picture_of_a_billion_pixels_is_left_out():
 def test_https_does_not_trust_everybody(monkeypatch):
     contexts = []
     make = ssl.create_default_context
-    monkeypatch.setattr(ssl, "create_default_context", lambda **given: contexts.append(make(**given)) or contexts[0])
+    monkeypatch.setattr(
+        ssl, "create_default_context", lambda **given: contexts.append(make(**given)) or contexts[0]
+    )
     with http_camera(lambda _request: iter([b"not tls"])) as camera:
         url = camera.url.replace("http:", "https:")
         with pytest.raises(VideoError, match="https://127"):

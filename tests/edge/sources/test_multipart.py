@@ -52,7 +52,9 @@ def test_garbage_gives_no_error_but_our_own_and_takes_no_memory(pieces):
             assert len(multipart._buffer) <= 8192 + 300
 
 
-TOKENS = st.sampled_from([b"--f", b"\r\n", b"\n\n", b"Content-Length: 7", b"content-length:-1", b"--", b"x" * 40])
+TOKENS = st.sampled_from(
+    [b"--f", b"\r\n", b"\n\n", b"Content-Length: 7", b"content-length:-1", b"--", b"x" * 40]
+)
 
 
 @given(st.lists(TOKENS, max_size=200))
@@ -90,7 +92,9 @@ def test_the_boundary_is_found(content_type):
     assert boundary_of(content_type) == b"--f"
 
 
-@pytest.mark.parametrize("content_type", ["", "image/jpeg", "multipart/x-mixed-replace", "text/html; boundary=f"])
+@pytest.mark.parametrize(
+    "content_type", ["", "image/jpeg", "multipart/x-mixed-replace", "text/html; boundary=f"]
+)
 def test_what_is_no_stream_is_refused(content_type):
     with pytest.raises(VideoError, match="not a stream of pictures"):
         boundary_of(content_type)

@@ -75,11 +75,13 @@ def test_a_name_that_nobody_knows_is_one_sentence():
     assert diagnose("rtsp://no-such-camera.invalid/live", has_username=False) == "its name cannot be resolved"
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"\x00" * 5000, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"RTSP/1.0 200"])
+@pytest.mark.parametrize(
+    "rubbish", [b"", b"\x00" * 5000, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"RTSP/1.0 200"]
+)
 def test_a_camera_that_speaks_something_else_is_one_sentence(rubbish):
     with http_camera(lambda _request: iter([rubbish])) as camera:
         source = RtspSource(f"rtsp://127.0.0.1:{camera.port}/live", go_on, timeout=2)
-        with pytest.raises(VideoError, match="there is no RTSP at this port|connection reset"):
+        with pytest.raises(VideoError, match=r"there is no RTSP at this port|connection reset"):
             next(source.frames())
 
 
