@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 from vedette_edge.broker import EmbeddedBroker
 from vedette_edge.camera import Camera
+from vedette_edge.capture import Status, open_capture
 from vedette_edge.config import AgentConfig, CameraConfig, MqttConfig, alarm_labels, decision_for
 from vedette_edge.engine import Model, load_models
 from vedette_edge.errors import BrokerError, ConfigError, DataError, VideoError
@@ -36,7 +37,6 @@ from vedette_edge.publish.base import Message
 from vedette_edge.publish.mqtt import MqttLink, Sessions
 from vedette_edge.publish.outbox import Outbox
 from vedette_edge.publish.wire import Broker, Tls
-from vedette_edge.sources import open_source
 from vedette_edge.topics import Metrics, Topics, parse_event
 from vedette_edge.watcher import Watcher
 
@@ -119,7 +119,12 @@ class Agent:
         )
         next_seq = itertools.count(1).__next__
         self._watchers: list[Watcher] = []
-        self._cameras = [self._make_camera(camera, next_seq, on_verdict) for camera in config.cameras]
+        self._cameras = [
+            self._make_camera(camera, next_seq, on_verdict) for camera in config.cameras if camera.enabled
+        ]
+        for camera in config.cameras:
+            if not camera.enabled:
+                self._tell_status(camera.id, "disabled", "")
         self._notifier = Notifier()
         beats = [beat for camera in self._cameras for beat in camera.heartbeats]
         self._watchdog = Watchdog(self._notifier, [*beats, self._link.heartbeat])
@@ -225,7 +230,7 @@ class Agent:
     def _make_camera(
         self, camera: CameraConfig, next_seq: Callable[[], int], on_verdict: OnVerdict | None
     ) -> Camera:
-        snapshots, source = self._config.snapshots, camera.source
+        snapshots = self._config.snapshots
         watchers = [
             self._make_watcher(camera, self._models[name], next_seq, on_verdict)
             for name in self._config.models_of(camera)
@@ -233,15 +238,16 @@ class Agent:
         self._watchers += watchers
         return Camera(
             camera.id,
-            partial(open_source, source.type, source.model_dump(exclude={"type"})),
+            lambda pause: open_capture(camera, pause, partial(self._tell_status, camera.id)),
             Pipeline(watchers),
             self._link,
             pressure=camera.pressure,
-            on_status=lambda name, status, why: self._link.announce(
-                self._announcer.status(name, status, why)
-            ),
+            on_status=self._tell_status,
             on_messages=partial(_archive, snapshots.directory) if snapshots.directory else None,
         )
+
+    def _tell_status(self, camera: str, status: Status, reason: str) -> None:
+        self._link.announce(self._announcer.status(camera, status, reason))
 
     def _make_watcher(
         self, camera: CameraConfig, model: Model, next_seq: Callable[[], int], on_verdict: OnVerdict | None

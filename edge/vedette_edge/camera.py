@@ -9,18 +9,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
 
+from vedette_edge.capture import Status
 from vedette_edge.config.sources import BackPressure
 from vedette_edge.errors import VedetteError
 from vedette_edge.handover import HandOver
 from vedette_edge.health import Heartbeat
 from vedette_edge.pipeline import Stage
 from vedette_edge.publish.base import JSON, Message, MessageSink
-from vedette_edge.sources.base import Pause, Source
+from vedette_edge.sources.base import Feed, Pause
 from vedette_edge.types import Frame
 
-__all__ = ["Camera", "Status"]
+__all__ = ["Camera"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,16 +29,13 @@ _QUEUE = 4
 _PAUSE = 0.5  # seconds between two heartbeats of a capture that waits
 
 
-Status = Literal["online", "stalled", "offline", "disabled"]
-
-
 class Camera:
     """Runs a pipeline on a source, in two threads."""
 
     def __init__(
         self,
         name: str,
-        open_source: Callable[[Pause], Source],
+        open_source: Callable[[Pause], Feed],
         pipeline: Stage,
         sink: MessageSink,
         *,
@@ -54,7 +51,7 @@ class Camera:
             pipeline: what happens to its frames.
             sink: keeps the messages.
             pressure: what happens to frames for which there is no time.
-            on_status: told of (name, status, reason), from the camera's threads.
+            on_status: told of (name, status, reason) when it has ended; the source tells what comes before.
             on_messages: told of messages after the sink has them.
         """
         self.name = name
@@ -79,7 +76,12 @@ class Camera:
     @property
     def dropped(self) -> int:
         """Frames dropped because inference was behind."""
-        return self._queue.dropped
+        return self._queue.dropped + self._source.dropped
+
+    @property
+    def restarts(self) -> int:
+        """How often the source was started again."""
+        return self._source.restarts
 
     @property
     def finished(self) -> bool:
@@ -109,8 +111,6 @@ class Camera:
         beat = self.heartbeats[0]
         try:
             for frame in self._source.frames():
-                if self.frames == 0:
-                    self._on_status(self.name, "online", "")
                 self.frames += 1
                 if not self._queue.put((frame, time.monotonic()), beat.beat):
                     return

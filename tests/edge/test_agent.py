@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import signal
@@ -26,6 +27,7 @@ from edge_helpers import (
     write_config,
     write_video,
 )
+from http_camera import HEAD, http_camera, jpeg, part
 
 from vedette_edge.bundle import open_bundle
 from vedette_edge.choice import candidates
@@ -202,7 +204,11 @@ def test_a_second_sigterm_does_not_wait_for_the_broker(tmp_path, shared_bundle, 
 
 
 def test_a_full_disk_for_the_outbox_is_one_sentence(tmp_path, shared_bundle, long_video):
-    config = write_config(tmp_path / "c.yaml", shared_bundle, long_video, free_port(), drain_timeout=0)
+    # The limit is for every file, also for the memory that frames pass through: 48 KiB with this size.
+    small = [camera(long_video, capture={"max_side": 64})]
+    config = write_config(
+        tmp_path / "c.yaml", shared_bundle, long_video, free_port(), drain_timeout=0, cameras=small
+    )
     limited = ["bash", "-c", 'ulimit -f 48; exec "$@"', "-", *agent_command("run", "--config", config)]
     # Coverage keeps a file of its own, which the limit would break as well.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
@@ -338,3 +344,40 @@ def test_a_taken_port_for_the_embedded_broker_is_one_sentence(tmp_path, shared_b
         f"edge-agent: error: the embedded broker cannot start: {where} is taken; give it another HOST:PORT"
     )
     assert "Traceback" not in result.stderr
+
+
+def test_a_camera_that_dies_is_told_and_stops_no_other(tmp_path, shared_bundle, long_video, broker_port):
+    connections = itertools.count()
+
+    def answer(_request):
+        yield HEAD
+        for _ in range(10 if next(connections) == 0 else 10_000):
+            yield part(jpeg())
+            gate.stopping.wait(0.04)
+        gate.stopping.wait(30)
+
+    def statuses(name):
+        told = [one.payload for one in listener.of("status") if f"/cam/{name}/" in one.topic]
+        return [(payload["status"], payload["reason"]) for payload in map(json.loads, told)]
+
+    with http_camera(answer) as gate, Listener(broker_port) as listener:
+        quick = {"stall_after": 0.5, "longest_retry": 0.2}
+        cameras = [
+            {"id": "gate", "source": {"type": "mjpeg", "url": gate.url}, "capture": quick},
+            camera(long_video, pace="realtime"),
+            camera(long_video, "attic", enabled=False),
+        ]
+        config = write_config(tmp_path / "c.yaml", shared_bundle, long_video, broker_port, cameras=cameras)
+        with agent_process("run", "--config", config, "--log", "json") as process:
+            wait_until(lambda: len(statuses("gate")) >= 3, 20, "three statuses of the camera")
+            listener.wait_for("events", lambda payload: payload["camera"] == "door")
+            process.send_signal(signal.SIGTERM)
+            log = process.communicate(timeout=15)[1]
+            assert process.returncode == 0, log
+        listener.wait_for("state", lambda payload: payload["state"] == "disconnected")
+        stalled = ("stalled", "no picture for 0.5 s")
+        assert statuses("gate")[:3] == [("online", ""), stalled, ("online", "")]
+        assert statuses("gate")[-1] == ("offline", "stopped")
+        assert statuses("attic") == [("disabled", "")]
+    assert any("camera 'gate': stalled" in json.loads(line)["message"] for line in log.splitlines())
+    assert "secret" not in log

@@ -171,7 +171,7 @@ def test_a_camera_delivers_what_its_watcher_sees(make_watcher):
     finish(camera)
     assert [event.type for event in events_of(sink.messages)] == ["new", "update", "end"]
     assert (camera.frames, camera.dropped, camera.events) == (len(FLASH), 0, 3)
-    assert statuses == [("door", "online", ""), ("door", "offline", "end of stream")]
+    assert statuses == [("door", "offline", "end of stream")]
     assert all(beat.retired for beat in camera.heartbeats)
 
 
@@ -235,15 +235,19 @@ def test_stopping_ends_active_events(make_watcher):
 
 
 def test_a_waiting_capture_beats(make_watcher):
-    class Waiting:
-        def __init__(self, pause):
-            self.pause = pause
-
+    class Waiting(MemorySource):
         def frames(self):
-            self.pause(1.2)
+            self._pause(1.2)
             return iter(())
 
-    camera = Camera("door", Waiting, make_watcher(), MemorySink(), pressure="wait", on_status=lambda *_: None)
+    camera = Camera(
+        "door",
+        lambda pause: Waiting([], pause),
+        make_watcher(),
+        MemorySink(),
+        pressure="wait",
+        on_status=lambda *_: None,
+    )
     finish(camera)
     assert all(beat.beats >= 3 for beat in camera.heartbeats)
 

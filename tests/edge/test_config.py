@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import re
+import typing
 from pathlib import Path
 
 import pytest
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from vedette_edge.bundle import open_bundle
 from vedette_edge.config import (
@@ -14,17 +15,19 @@ from vedette_edge.config import (
     AgentConfig,
     CameraConfig,
     DecisionOverride,
-    FileSourceConfig,
     MqttConfig,
     alarm_labels,
     check_cameras,
     decision_for,
     load_config,
 )
+from vedette_edge.config.sources import SourceConfig
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import Decision
+from vedette_edge.validation import describe_errors
 
 EXAMPLE = Path(__file__).parents[2] / "firmware-configs" / "edge-agent.example.yaml"
+SOURCE_SECTIONS = typing.get_args(typing.get_args(SourceConfig)[0])
 MINIMAL = """
 site: hall
 node: node-1
@@ -69,8 +72,8 @@ def test_a_configuration_cannot_be_changed(load):
             MINIMAL.replace("id: door", "idd: door"),
             r"cameras.0.id: missing; cameras.0.idd: .*did you mean 'id'",
         ),
-        (MINIMAL.replace("path: door", "pth: door"), r"cameras.0.source.pth: .*did you mean 'path'"),
-        (MINIMAL.replace("type: file", "type: fil"), r"cameras.0.source.type: Input should be 'file'"),
+        (MINIMAL.replace("path: door", "pth: door"), r"cameras.0.source.file.pth: .*did you mean 'path'"),
+        (MINIMAL.replace("type: file", "type: fil"), r"cameras.0.source: .*'fil' .*expected tags: 'file', "),
         (MINIMAL.replace("site: hall", "site: Hall/1"), r"site: .*'Hall/1'"),
         (MINIMAL + "threads: -1", "threads: .*greater than or equal to 0"),
         (MINIMAL + 'threads: "2"', "threads: .*valid integer"),
@@ -93,6 +96,45 @@ def test_what_is_wrong_is_named_with_the_file(load, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load(text)
     assert "c.yaml: " in str(caught.value)
+
+
+def network(kind, **keys):
+    return camera(source={"type": kind, "url": f"{kind}://h".replace("mjpeg", "http")} | keys)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "message"),
+    [
+        ("rtsp", {"url": "rtsp://admin:hunter2@10.0.0.7/live"}, "the url holds credentials: give username"),
+        ("rtsp", {"url": "rtps://admin:hunter2@10.0.0.7/live"}, "the url must be rtsp://"),
+        ("rtsp", {"url": "rtsp://h:hunter2/live"}, "the url must be rtsp://"),
+        ("rtsp", {"url": "rtsp://[hunter2/live"}, "the url must be rtsp://"),
+        ("rtsp", {"url": "rtsp://h/hunter2\r\nX: y"}, "the url must be rtsp://"),
+        ("mjpeg", {"url": "rtsp://h/hunter2"}, "the url must be http:// or https://"),
+        ("mjpeg", {"url": "http:///hunter2"}, "the url must be http://"),
+        ("mjpeg", {"password_env": "hunter2"}, "need a username"),
+        ("rtsp", {"username": "a", "password_env": "hunter2", "password_file": "p"}, "not both"),
+        ("rtsp", {"password": "hunter2"}, "unknown key"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_without_showing_it(kind, keys, message):
+    with pytest.raises(ValidationError) as caught:
+        network(kind, **keys)
+    text = describe_errors(caught.value, CameraConfig)
+    assert message in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(("kind", "pressure"), [("rtsp", "drop-oldest"), ("mjpeg", "drop-oldest")])
+def test_live_sources_drop_and_are_opened_again(kind, pressure):
+    assert network(kind).pressure == pressure
+    assert network(kind).source.live
+    assert not camera().source.live
+
+
+def test_a_device_is_a_number_or_a_path():
+    assert camera(source={"type": "usb", "device": 3}).source.device == 3
+    assert camera(source={"type": "usb", "device": "/dev/v4l/by-id/x"}).source.device == "/dev/v4l/by-id/x"
 
 
 def test_all_mistakes_are_told_at_once(load):
@@ -167,7 +209,10 @@ def test_the_example_documents_every_setting_with_its_real_default():
     shown = uncommented()
     camera = shown["cameras"][0]
     found = [*sections(AgentConfig, shown), *sections(CameraConfig, camera)]
-    for model, values in [*found, (FileSourceConfig, camera["source"])]:
+    kinds = {section.model_fields["type"].annotation: section for section in SOURCE_SECTIONS}
+    sources = [one["source"] for one in shown["cameras"]]
+    assert {source["type"] for source in sources} == {kind for (kind,) in map(typing.get_args, kinds)}
+    for model, values in [*found, *((kinds[typing.Literal[source["type"]]], source) for source in sources)]:
         assert values.keys() == model.model_fields.keys(), model
         for name, field in model.model_fields.items():
             if field.is_required() or isinstance(field.default, BaseModel):

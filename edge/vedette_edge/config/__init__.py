@@ -14,13 +14,14 @@ from vedette_edge.config.mqtt import MqttConfig, TlsConfig
 from vedette_edge.config.pictures import SnapshotConfig
 from vedette_edge.config.rules import DecisionOverride
 from vedette_edge.config.sections import Threads
-from vedette_edge.config.sources import FileSourceConfig
+from vedette_edge.config.sources import CaptureConfig, FileSourceConfig
 
 __all__ = [
     "AUTO",
     "MAIN",
     "AgentConfig",
     "CameraConfig",
+    "CaptureConfig",
     "DecisionOverride",
     "FileSourceConfig",
     "ModelConfig",

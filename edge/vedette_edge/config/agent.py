@@ -13,7 +13,7 @@ from vedette_edge.config.operation import GovernorConfig, PrometheusConfig
 from vedette_edge.config.pictures import ClipsConfig, PrivacyConfig, SnapshotConfig
 from vedette_edge.config.rules import DecisionOverride
 from vedette_edge.config.sections import LocalPath, Section, Threads
-from vedette_edge.config.sources import BackPressure, SourceConfig
+from vedette_edge.config.sources import BackPressure, CaptureConfig, SourceConfig
 from vedette_edge.topics import Identifier
 
 __all__ = ["MAIN", "AgentConfig", "CameraConfig"]
@@ -31,6 +31,7 @@ class CameraConfig(Section):
         default=50, ge=0, le=100, description="Where the device must do less, low ones go first."
     )
     source: SourceConfig
+    capture: CaptureConfig = CaptureConfig()
     back_pressure: BackPressure | None = Field(
         default=None, description="Frames that the model has no time for; null: as the source suggests."
     )

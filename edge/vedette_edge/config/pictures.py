@@ -35,4 +35,4 @@ class ClipsConfig(Section):
 class PrivacyConfig(Section):
     """What of a camera nobody may see. The model does not see masked places either."""
 
-    masks: tuple[Polygon, ...] = Field(default=(), description="Black, from the capture on.")
+    masks: tuple[Polygon, ...] = Field(default=(), max_length=32, description="Black, from the capture on.")

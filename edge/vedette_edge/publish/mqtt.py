@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vedette_edge.backoff import backoff
 from vedette_edge.errors import BrokerError, VedetteError
 from vedette_edge.files import write_atomically
 from vedette_edge.health import Heartbeat
@@ -32,7 +33,7 @@ from vedette_edge.publish.base import Message
 from vedette_edge.publish.outbox import Outbox, Stored
 from vedette_edge.publish.wire import Acknowledged, Broker, Closed, Opened, Wire, WireEvent
 
-__all__ = ["MqttLink", "Sessions", "backoff"]
+__all__ = ["MqttLink", "Sessions"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,17 +41,6 @@ _UNDER_WAY = 20
 _BEAT = 0.5  # seconds
 _ANSWER = 10.0  # seconds that a broker may take to answer
 _FAREWELL = 2.0  # seconds that it may take to acknowledge the last message
-_FIRST_BOUND, _LAST_BOUND = 1.0, 60.0
-
-
-def backoff(attempt: int, fraction: float) -> float:
-    """Return the seconds to wait after failed attempt number `attempt` (from 0).
-
-    Args:
-        attempt: how many attempts failed before this one.
-        fraction: a random number in 0..1, so that a thousand nodes do not come back at once.
-    """
-    return float(fraction * min(_LAST_BOUND, _FIRST_BOUND * 2 ** min(attempt, 10)))
 
 
 class Sessions:

@@ -7,10 +7,13 @@ from typing import Protocol, TypeAlias
 
 from vedette_edge.types import Frame
 
-__all__ = ["Pause", "Source"]
+__all__ = ["Clock", "Feed", "Pause", "Source"]
 
 Pause: TypeAlias = Callable[[float], bool]
 """Waits that many seconds, 0 included; returns True, at once, when the source shall end."""
+
+Clock: TypeAlias = Callable[[], float]
+"""Seconds, rising."""
 
 
 class Source(Protocol):
@@ -22,4 +25,18 @@ class Source(Protocol):
         Raises:
             VideoError: when the stream cannot be opened or decoded.
         """
+        ...
+
+
+class Feed(Source, Protocol):
+    """A source that keeps itself going, and counts what that took."""
+
+    @property
+    def dropped(self) -> int:
+        """Frames dropped before they reached the agent, because it was behind."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
         ...

@@ -14,6 +14,9 @@ __all__ = ["MemorySource"]
 class MemorySource:
     """Gives frames from memory, then ends or fails."""
 
+    dropped = 0
+    restarts = 0
+
     def __init__(self, frames: Iterable[Frame], pause: Pause, failure: VideoError | None = None) -> None:
         """Give `frames`, then raise `failure` if there is one."""
         self._frames = frames

@@ -12,14 +12,12 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 from edge_helpers import MOSQUITTO, Listener, free_port, mosquitto, wait_until
-from hypothesis import given
-from hypothesis import strategies as st
 
 from vedette_edge.broker import EmbeddedBroker
 from vedette_edge.errors import BrokerError, ConfigError, OutboxError
 from vedette_edge.publish.announce import Announcer
 from vedette_edge.publish.base import Message
-from vedette_edge.publish.mqtt import MqttLink, Sessions, backoff
+from vedette_edge.publish.mqtt import MqttLink, Sessions
 from vedette_edge.publish.outbox import Outbox
 from vedette_edge.publish.wire import Broker, Closed, Tls, Wire
 from vedette_edge.topics import Topics
@@ -59,12 +57,6 @@ def make_link(tmp_path, outbox):
     yield make
     for link in links:
         link.close()
-
-
-@given(st.integers(0, 10_000), st.floats(0, 1))
-def test_the_wait_is_a_random_part_of_a_bound_that_doubles_to_a_minute(attempt, fraction):
-    bound = min(60.0, 2.0 ** min(attempt, 20))
-    assert backoff(attempt, fraction) == pytest.approx(fraction * bound)
 
 
 def test_the_session_number_rises_across_restarts(tmp_path):
