@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from pathlib import Path
 
 import numpy as np
 import onnx
-from edge_helpers import FRAMES, GRID, SIDE, add_variant, edit_manifest
+import yaml
+from edge_helpers import (
+    FRAMES,
+    GRID,
+    SIDE,
+    add_variant,
+    edit_manifest,
+    entry,
+    input_spec,
+    write_bundle,
+)
 from onnx import TensorProto, helper
 
 from vedette_edge.errors import RuntimeBackendError
 from vedette_edge.manifest import StateTensor, Variant
+from vedette_edge.preprocess import to_tensor
+from vedette_edge.runtimes import RUNTIMES
 from vedette_edge.runtimes import onnx as real
 from vedette_edge.types import Frame
 
@@ -46,19 +59,12 @@ def brightness_stream() -> bytes:
         helper.make_node("ReduceMean", ["all"], ["logits"], axes=[2], keepdims=0),
         helper.make_node("Slice", ["all", "one", "end", "axis"], ["next_window"]),
     ]
-    inputs = {"frame": [1, 3, 1, SIDE, SIDE], "window": list(WINDOW.shape)}
-    outputs = {"logits": [1, 2], "heatmap": [1, 2, 1, GRID, GRID], "next_window": list(WINDOW.shape)}
-
-    def tensors(shapes):
-        return [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()
-        ]
-
-    initializers = [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "live", tensors(inputs), tensors(outputs), initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
+    return _model(
+        nodes,
+        {"frame": [1, 3, 1, SIDE, SIDE], "window": list(WINDOW.shape)},
+        {"logits": [1, 2], "heatmap": [1, 2, 1, GRID, GRID], "next_window": list(WINDOW.shape)},
+        constants,
+    )
 
 
 def add_stream(directory: Path, name: str = "live") -> None:
@@ -66,18 +72,74 @@ def add_stream(directory: Path, name: str = "live") -> None:
     add_variant(directory, name, brightness_stream(), mode="stream", state=[WINDOW.model_dump()])
 
 
-def as_pictures(directory: Path) -> None:
-    """Make a bundle of one label and one frame of the brightness model's: an anomaly is what is bright."""
-    frame = {"frames": 1}
+def write_model_config(path: Path, bundle: Path, cameras=("door",), **model) -> Path:
+    """Write a configuration of the one model `main`; `model` are its settings."""
+    source = {"type": "file", "path": "x.mp4"}
+    values = {
+        "site": "hall",
+        "node": "node-1",
+        "state_dir": str(path.parent / "state"),
+        "models": {"main": {"bundle": str(bundle), "threads": 1} | model},
+        "cameras": [{"id": name, "source": source} for name in cameras],
+    }
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def write_picture_bundle(directory: Path) -> Path:
+    """Write a bundle of task anomaly: a picture's score is 20 * brightness - 2, and 0 is the threshold."""
+    write_bundle(directory)
+    model = _light_of_a_picture()
+    (directory / "model.onnx").write_bytes(model)
+    inputs = np.load(directory / "golden_inputs.npy")[:, :1]
+    session = real.OnnxSession(model)
+    outputs = [session.run(to_tensor(list(one), input_spec(frames=1))) for one in inputs]
+    np.save(directory / "golden_inputs.npy", inputs)
+    np.save(directory / "golden_logits.npy", np.concatenate([one.logits for one in outputs]))
+    np.save(directory / "golden_heatmap.npy", np.concatenate([one.heatmap for one in outputs]))
 
     def edit(values):
         values.update(task="anomaly", labels=[{"name": "anomaly", "alarm": True}])
         values["anomaly"] = {"threshold": 0.0, "scale": 1.0, "map_low": 0.0, "map_high": 1.0}
-        values["input"] |= frame
-        values["outputs"] = {"logits": [1], "heatmap": [1, 1, GRID, GRID]}
+        values["input"]["frames"] = 1
+        values["outputs"] = {"logits": [1], "heatmap": [1, 1, SIDE, SIDE]}
         values["decision"] |= {"on_threshold": 0.5, "off_threshold": 0.4, "hop": 1}
+        values["variants"][0]["files"] = [entry(directory, "model.onnx")]
+        for name in ("inputs", "logits", "heatmap"):
+            values["golden"][name] = entry(directory, f"golden_{name}.npy")
 
     edit_manifest(directory, edit)
+    return directory
+
+
+def _light_of_a_picture() -> bytes:
+    nodes = [
+        helper.make_node("ReduceMean", ["clips"], ["light"], axes=[1], keepdims=1),
+        helper.make_node("Mul", ["light", "gain"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "bias"], ["heatmap"]),
+        helper.make_node("ReduceMean", ["heatmap"], ["logits"], axes=[2, 3, 4], keepdims=0),
+    ]
+    return _model(
+        nodes,
+        {"clips": [1, 3, 1, SIDE, SIDE]},
+        {"logits": [1, 1], "heatmap": [1, 1, 1, SIDE, SIDE]},
+        {"gain": np.float32(20.0), "bias": np.float32(-2.0)},
+    )
+
+
+def _model(nodes, inputs, outputs, constants) -> bytes:
+    def tensors(shapes):
+        return [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()
+        ]
+
+    initializers = [
+        onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()
+    ]
+    graph = helper.make_graph(nodes, "light", tensors(inputs), tensors(outputs), initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
 
 
 def shades(times, seed: int = 0) -> list[Frame]:
@@ -124,10 +186,6 @@ class Trouble:
 
     def install(self, monkeypatch) -> None:
         """Take the place of ONNX Runtime."""
-        import sys
-
-        from vedette_edge.runtimes import RUNTIMES
-
         monkeypatch.setitem(sys.modules, "trouble_runtime", self)
         monkeypatch.setitem(RUNTIMES, "onnx", "trouble_runtime")
 

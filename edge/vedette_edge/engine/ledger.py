@@ -1,8 +1,8 @@
 """Remembers beyond the end of the process what ran when it ended, so that a crash is not repeated for ever.
 
 A variant that crashes or hangs in native code takes the process with it. So the ledger says which candidate
-each model loads or runs, on the disk before it begins, and a mark, one byte a model, says whether an inference
-is under way: a write to memory that the system keeps when a process dies. The next process reads both:
+each model loads or runs, on the disk before it begins, and a mark, one byte a model, whether an inference is
+under way: a write to memory that the system keeps when a process dies. The next process reads both:
 
 1. A candidate that was being loaded, or was inferring, when its process ended fell with it. Where the machine
    itself went down, nothing fell.

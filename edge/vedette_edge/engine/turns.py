@@ -1,4 +1,4 @@
-"""Calls of a loaded model: how many run at a time, how long they take, how long the oldest has been under way."""
+"""Calls of a loaded model: how many run at a time, how long they take, and whether one takes too long."""
 
 from __future__ import annotations
 

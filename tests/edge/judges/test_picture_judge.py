@@ -49,9 +49,7 @@ def test_a_picture_is_judged_alone_at_its_own_time():
     assert verdict.probabilities == pytest.approx([1 / (1 + np.exp(-1))], abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("every", "wanted"), [(0.5, [0.0, 0.52, 1.0, 1.52]), (1.0, [0.0, 1.0]), (None, [])]
-)
+@pytest.mark.parametrize(("every", "wanted"), [(0.5, [0.0, 0.52, 1.0, 1.52]), (1.0, [0.0, 1.0]), (None, [])])
 def test_one_picture_every_so_many_seconds_of_the_stream_is_judged(every, wanted):
     assert times(judge_of(every), scene((2, False))) == pytest.approx(wanted)
 
