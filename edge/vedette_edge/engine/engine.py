@@ -18,9 +18,9 @@ class Engine(Mapping[str, Model]):
     """The models by name. Close it at the end; else what is inferring then counts as crashed."""
 
     def __init__(self, models: Mapping[str, Model], ledger: LedgerFile) -> None:
-        """Hold models that run."""
+        """Hold models that run, and the ledger that they are written in."""
         self._models = models
-        self._ledger = ledger
+        self.ledger = ledger
 
     def __getitem__(self, name: str) -> Model:
         """Return a model."""
@@ -60,10 +60,10 @@ class Engine(Mapping[str, Model]):
             usual = model.session.durations.percentiles().p95 / 1000
             if seconds > _TIMES_P95 * usual:
                 why = f"an inference has been under way for {seconds:.0f} s"
-                self._ledger.note(name, why)
+                self.ledger.note(name, why)
                 return f"model '{name}', variant '{model.variant.name}': {why}; the agent must start again"
         return None
 
     def close(self) -> None:
         """Say that what runs ends as it should."""
-        self._ledger.close()
+        self.ledger.close()

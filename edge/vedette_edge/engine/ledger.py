@@ -156,10 +156,12 @@ class LedgerFile:
 
     def mark(self, model: str, inferring: bool) -> None:
         """Say whether an inference of a model is under way."""
-        if self._marks is not None:
-            # A disk that fails must not stop the inference.
-            with contextlib.suppress(OSError):
-                os.pwrite(self._marks, bytes([inferring]), self._slots[model])
+        # Under the lock, lest a closed descriptor is another file's by now.
+        with self._lock:
+            if self._marks is not None:
+                # A disk that fails must not stop the inference.
+                with contextlib.suppress(OSError):
+                    os.pwrite(self._marks, bytes([inferring]), self._slots[model])
 
     def note(self, model: str, note: str) -> None:
         """Write what is known of the end that is near."""
@@ -169,11 +171,12 @@ class LedgerFile:
 
     def close(self) -> None:
         """Write that the process ends as it should."""
-        self.ledger = self.ledger.stopped()
-        self._write()
-        if self._marks is not None:
-            os.close(self._marks)
-            self._marks = None
+        with self._lock:
+            self.ledger = self.ledger.stopped()
+            self._write()
+            if self._marks is not None:
+                os.close(self._marks)
+                self._marks = None
 
     def _put(self, model: str, run: Run) -> None:
         with self._lock:

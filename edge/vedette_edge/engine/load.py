@@ -36,12 +36,16 @@ OnChange: TypeAlias = Callable[[str, str, str], None]
 _MOST_CLIPS = 8  # in a call
 
 
-def load_models(config: AgentConfig, on_change: OnChange = lambda *_: None) -> Engine:
+def load_models(
+    config: AgentConfig, on_change: OnChange = lambda *_: None, *, ledger: LedgerFile | None = None
+) -> Engine:
     """Load all models of a configuration.
 
     Args:
         config: the configuration.
         on_change: told when a variant takes the place of one that failed; from an inference thread.
+        ledger: of the engine that the new one takes the place of, in the same process; that one is then not
+            closed. By default, the one in the state directory.
 
     Raises:
         VedetteError: when one cannot be loaded or does not prove itself, or does not fit the cameras.
@@ -51,15 +55,16 @@ def load_models(config: AgentConfig, on_change: OnChange = lambda *_: None) -> E
     for name, model in config.every_model.items():
         if model.trigger is not None and bundles[name].manifest.task != "anomaly":
             raise ConfigError(f"models.{name}.trigger: only a model of task anomaly judges single pictures")
-    ledger = LedgerFile(config.state_dir / "engine")
+    book = ledger or LedgerFile(config.state_dir / "engine")
     try:
         models = {
-            name: _Loader(name, bundle, config, ledger).load(on_change) for name, bundle in bundles.items()
+            name: _Loader(name, bundle, config, book).load(on_change) for name, bundle in bundles.items()
         }
     except BaseException:
-        ledger.close()
+        if ledger is None:
+            book.close()
         raise
-    return Engine(models, ledger)
+    return Engine(models, book)
 
 
 class _Loader:

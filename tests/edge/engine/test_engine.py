@@ -17,7 +17,9 @@ from judge_helpers import Trouble, shades, write_model_config, write_picture_bun
 
 from vedette_edge.benchmark import Benchmark, keep
 from vedette_edge.bundle import open_bundle
+from vedette_edge.config import load_config
 from vedette_edge.engine import Model, load
+from vedette_edge.engine.batching import gains
 from vedette_edge.engine.ledger import Ledger
 from vedette_edge.errors import ConfigError, VedetteError
 from vedette_edge.judges import PictureJudge
@@ -66,6 +68,21 @@ def test_a_trigger_is_for_models_of_single_pictures(engine_of, three):
         engine_of(three, trigger={"every": 1.0})
 
 
+def test_an_engine_that_takes_the_place_of_another_goes_on_with_its_ledger(three, tmp_path, caplog):
+    config = load_config(write_model_config(tmp_path / "c.yaml", three, mode="clip"))
+    with load.load_models(config) as before:
+        other = load_config(write_model_config(tmp_path / "d.yaml", three, mode="stream"))
+        after = load.load_models(other, ledger=before.ledger)
+        assert after.ledger.ledger.runs["main"].candidate.endswith("/live")
+        (three / "model.onnx").write_bytes(b"other")
+        with pytest.raises(VedetteError):
+            load.load_models(config, ledger=before.ledger)
+        # One that is refused leaves the ledger of those that run open.
+        after.ledger.mark("main", True)
+    assert (tmp_path / "state" / "engine" / "inferring").read_bytes() == b"\x01"
+    assert not caplog.records
+
+
 def test_a_model_that_cannot_be_loaded_leaves_an_orderly_ledger(engine_of, bundle_dir, tmp_path):
     (bundle_dir / "model.onnx").write_bytes(b"other")
     with pytest.raises(VedetteError):
@@ -89,23 +106,29 @@ def judged_by_all(engine):
         return list(pool.map(camera, range(len(CAMERAS))))
 
 
-@pytest.mark.parametrize("gain", [True, False])
+@pytest.mark.parametrize("gain", [True, False, None], ids=["gain", "no gain", "as measured"])
 def test_clips_of_several_cameras_share_calls_where_that_gains(
     engine_of, bundle_dir, monkeypatch, caplog, gain
 ):
     caplog.set_level(logging.INFO, "vedette_edge")
     asked = []
-    monkeypatch.setattr(load, "gains", lambda _session, _clip, count: asked.append(count) or gain)
+
+    def measured(session, clip, count):
+        asked.append(count)
+        return gains(session, clip, count) if gain is None else gain
+
+    monkeypatch.setattr(load, "gains", measured)
     monkeypatch.setattr(load, "cores", lambda: 1)
     add_variant(bundle_dir, "free", brightness_model(batch="N"))
     engine = engine_of(bundle_dir, CAMERAS, variant="free")
     found = judged_by_all(engine)
     assert asked == [4]
-    assert ("up to 4 clips are judged in a call" in caplog.text) == gain
+    shared = "up to 4 clips are judged in a call" in caplog.text
+    assert gain in (None, shared)
     for scores in found:
         np.testing.assert_allclose(scores, found[0], atol=1e-5)
     calls = engine["main"].session.durations.percentiles().count
-    assert calls <= 28 if gain else calls == 28
+    assert calls <= 28 if shared else calls == 28
 
 
 @pytest.mark.parametrize("cameras", [CAMERAS[:1], CAMERAS])
