@@ -1,4 +1,4 @@
-"""Which variant of a bundle is fastest here? Measures each, keeps the answer, and ranks.
+"""What do the variants of a bundle cost here? Measures each, and keeps the answer.
 
 Each variant is measured in a process of its own. The answer is kept as one JSON file for this bundle on this
 machine with these runtimes; where any of them changes, there is no answer.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vedette_edge.bundle import Bundle
 from vedette_edge.files import write_atomically
 from vedette_edge.machine import Machine, this_machine
-from vedette_edge.manifest import Measured, Precision, Runtime, TemporalMode, Variant
+from vedette_edge.manifest import Measured
 from vedette_edge.measure import REFUSED
 
-__all__ = ["Benchmark", "keep", "kept", "ranked", "run_benchmark", "stores"]
+__all__ = ["Benchmark", "keep", "kept", "run_benchmark", "stores"]
 
 _PATIENCE = 600.0  # seconds for one variant
 
@@ -87,34 +87,6 @@ def _measure_apart(directory: Path, name: str, threads: int, seconds: float) -> 
     if done.returncode != 0:
         return f"its process ended with code {done.returncode}: {last}"
     return Measured.model_validate_json(done.stdout.splitlines()[-1])
-
-
-def ranked(
-    variants: Iterable[Variant],
-    measured: Mapping[str, Measured],
-    *,
-    mode: TemporalMode,
-    runtime: Runtime | None = None,
-    precision: Precision | None = None,
-) -> list[Variant]:
-    """Return the variants that are as wished, the fastest first; those nobody measured follow in their order.
-
-    Args:
-        variants: of a bundle.
-        measured: costs by the variant's name; the median counts.
-        mode: clip or stream: a call of one is not that of the other.
-        runtime: only those of it.
-        precision: only those of it.
-    """
-    fitting = [
-        variant
-        for variant in variants
-        if variant.mode == mode
-        and runtime in (None, variant.runtime)
-        and precision in (None, variant.precision)
-    ]
-    never = float("inf")
-    return sorted(fitting, key=lambda one: measured[one.name].p50_ms if one.name in measured else never)
 
 
 def stores(state_dir: Path | None = None) -> list[Path]:

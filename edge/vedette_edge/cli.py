@@ -171,7 +171,7 @@ def _check_config(options: argparse.Namespace) -> None:
 
 def _chosen(config: AgentConfig, model: ModelConfig, bundle: Bundle) -> str:
     benchmark = kept(stores(config.state_dir), bundle, model.threads)
-    found = candidates(bundle, model.variant, benchmark.measured if benchmark else {})
+    found = candidates(bundle, model.variant, benchmark.measured if benchmark else {}, mode=model.mode)
     names = ", else ".join(f"'{variant.name}'" for variant in found)
     return f"model '{bundle.manifest.name}', variant {names}"
 

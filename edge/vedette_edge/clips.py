@@ -99,6 +99,18 @@ class FrameStream:
         flow = flow_of(items) if self._spec.flow else None
         return frames_tensor([item.fitted for item in items], self._spec, flow, before), anew
 
+    def still(self, count: int) -> FloatArray:
+        """Return (1, C, n, H, W) float32 of `count` more ticks for which the last sampled frame stands.
+
+        Raises:
+            ValueError: when no frame was sampled yet.
+        """
+        if self._before is None:
+            raise ValueError("there is no frame to stand still")
+        last = self._before
+        flow = None if last.flow is None else [np.zeros_like(last.flow)] * count
+        return frames_tensor([last.fitted] * count, self._spec, flow, last.fitted)
+
 
 def clip_tensor(clip: Clip[Sampled], spec: InputSpec) -> FloatArray:
     """Return a clip as the network's input, (1, C, T, H, W) float32; see `preprocess.to_tensor`."""

@@ -13,7 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["Machine", "cores", "cpu_name", "peak_resident_bytes", "this_machine"]
 
-_DISTRIBUTIONS = ("vedette", "onnxruntime", "openvino", "ai-edge-litert", "tflite-runtime")
+_DISTRIBUTIONS = (
+    "vedette",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-openvino",
+    "openvino",
+    "ai-edge-litert",
+    "tflite-runtime",
+)
 _KIB = 1024
 
 

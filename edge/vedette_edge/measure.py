@@ -6,6 +6,7 @@ the peak memory is that of one runtime with one model.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
 import time
@@ -14,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vedette_edge.bundle import open_bundle
-from vedette_edge.errors import VedetteError
+from vedette_edge.bundle import Bundle, open_bundle
+from vedette_edge.errors import ProofError, RuntimeBackendError, VedetteError
 from vedette_edge.machine import cores, peak_resident_bytes, this_machine
-from vedette_edge.manifest import Measured
+from vedette_edge.manifest import Measured, Variant
 from vedette_edge.preprocess import to_tensor
-from vedette_edge.proof import check_golden
-from vedette_edge.runtimes import Session, StreamingSession, load
+from vedette_edge.proof import open_proved
+from vedette_edge.runtimes import Session, StreamingSession, placements
 from vedette_edge.types import FloatArray
 
 __all__ = ["REFUSED", "main", "measure"]
@@ -75,14 +76,22 @@ def _calls(session: Session | StreamingSession, clips: Sequence[FloatArray]) -> 
     return lambda: stream.push(next(frames))
 
 
+def _open(bundle: Bundle, variant: Variant, threads: int) -> Session | StreamingSession:
+    """Load a variant on the first of its placements on which it proves itself, as the agent does."""
+    *accelerated, last = placements(variant)
+    for providers in accelerated:
+        with contextlib.suppress(RuntimeBackendError, ProofError):
+            return open_proved(bundle, variant, threads=threads, providers=providers).session
+    return open_proved(bundle, variant, threads=threads, providers=last).session
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure a variant on the golden inputs of its bundle; return the exit code."""
     directory, name, threads, seconds = arguments
     try:
         bundle = open_bundle(Path(directory))
         variant = bundle.variant(name)
-        session = load([bundle.read(entry) for entry in variant.files], variant, int(threads))
-        check_golden(bundle, variant, session)
+        session = _open(bundle, variant, int(threads))
         inputs = bundle.read_array(bundle.manifest.golden.inputs).astype(np.uint8)
     except VedetteError as error:
         print(error, file=sys.stderr)

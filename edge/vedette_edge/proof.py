@@ -1,11 +1,12 @@
 """Does a model give the outputs it should? The same comparison builds a bundle and trusts it.
 
 `compare` measures how far outputs are from a reference; `check_golden` runs a bundle's golden samples
-through an open session, which the device does before it trusts a variant.
+through an open session, which the device does before it trusts a variant; `open_proved` opens it first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +17,19 @@ from vedette_edge.errors import ProofError
 from vedette_edge.manifest import Bounds, InputSpec, TemporalMode, Variant
 from vedette_edge.preprocess import to_tensor
 from vedette_edge.probabilities import Scale
-from vedette_edge.runtimes.base import Session, StreamingSession
+from vedette_edge.runtimes import CPU, Provider, Session, StreamingSession, load
 from vedette_edge.types import FloatArray, Outputs, joined
 
-__all__ = ["Difference", "as_told", "check_golden", "compare", "golden_outputs", "relative"]
+__all__ = [
+    "Difference",
+    "Proved",
+    "as_told",
+    "check_golden",
+    "compare",
+    "golden_outputs",
+    "open_proved",
+    "relative",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,19 @@ class Difference:
         return missed
 
 
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A variant that is loaded and reproduced its golden samples.
+
+    Attributes:
+        session: it, loaded.
+        difference: how far it is from the expected outputs.
+    """
+
+    session: Session | StreamingSession
+    difference: Difference
+
+
 def compare(outputs: Outputs, reference: Outputs, scale: Scale = Scale()) -> Difference:  # noqa: B008 - frozen
     """Measure how far `outputs` are from `reference`, for the same clips in the same order.
 
@@ -100,6 +123,28 @@ def compare(outputs: Outputs, reference: Outputs, scale: Scale = Scale()) -> Dif
         score_mean=float(scores.mean()),
         heatmap_correlation=_correlation(outputs.heatmap[shown], reference.heatmap[shown]),
     )
+
+
+def open_proved(
+    bundle: Bundle, variant: Variant, *, threads: int = 0, providers: Sequence[Provider] = CPU
+) -> Proved:
+    """Load a variant and have it reproduce its golden samples.
+
+    Args:
+        bundle: where the model lies.
+        variant: which form of it.
+        threads: threads of one inference; 0 leaves the choice to the runtime.
+        providers: one of `runtimes.placements`.
+
+    Raises:
+        RuntimeBackendError: when it cannot be loaded.
+        MissingExtraError: when the runtime's library is not installed.
+        ProofError: as `check_golden`.
+        BundleError: when a file is missing or is not the one that the manifest names.
+    """
+    files = [bundle.read(entry) for entry in variant.files]
+    session = load(files, variant, threads, providers)
+    return Proved(session, check_golden(bundle, variant, session))
 
 
 def check_golden(bundle: Bundle, variant: Variant, session: Session | StreamingSession) -> Difference:

@@ -4,13 +4,10 @@ import sys
 
 import pytest
 from edge_helpers import add_variant, brightness_model, edit_manifest
-from hypothesis import given
-from hypothesis import strategies as st
-from runtime_helpers import variant
 
 from vedette_edge import benchmark as module
 from vedette_edge.__main__ import main
-from vedette_edge.benchmark import Benchmark, keep, kept, ranked, run_benchmark, stores
+from vedette_edge.benchmark import Benchmark, keep, kept, run_benchmark, stores
 from vedette_edge.bundle import open_bundle
 from vedette_edge.machine import this_machine
 from vedette_edge.manifest import Measured
@@ -119,44 +116,6 @@ def test_a_damaged_file_is_as_none(bundle, tmp_path, damage):
 def test_the_agent_looks_into_its_own_directory_before_the_users(tmp_path, own_cache):
     assert stores(tmp_path) == [tmp_path / "benchmarks", own_cache]
     assert stores() == [own_cache]
-
-
-# Ranking
-
-VARIANTS = [
-    variant("onnx", "clip", name="a"),
-    variant("onnx", "clip", name="b", precision="int8"),
-    variant("openvino", "clip", name="c"),
-    variant("openvino", "stream", name="d"),
-]
-
-
-def names(found):
-    return "".join(one.name for one in found)
-
-
-@pytest.mark.parametrize(
-    ("wishes", "order"),
-    [
-        ({"mode": "clip"}, "bca"),
-        ({"mode": "clip", "runtime": "onnx"}, "ba"),
-        ({"mode": "clip", "precision": "fp32"}, "ca"),
-        ({"mode": "clip", "runtime": "openvino", "precision": "int8"}, ""),
-        ({"mode": "stream"}, "d"),
-    ],
-)
-def test_the_fastest_that_is_as_wished_comes_first_and_the_unmeasured_last(wishes, order):
-    measured = {"b": cost(1.0), "c": cost(2.0), "d": cost(0.1)}
-    assert names(ranked(VARIANTS, measured, **wishes)) == order
-
-
-@given(st.dictionaries(st.sampled_from("abc"), st.floats(0, 100)))
-def test_ranking_loses_none_and_orders_by_the_median(medians):
-    order = names(ranked(VARIANTS, {name: cost(p50) for name, p50 in medians.items()}, mode="clip"))
-    assert sorted(order) == ["a", "b", "c"]
-    known = [name for name in order if name in medians]
-    assert order == "".join(known + [name for name in "abc" if name not in medians])
-    assert [medians[name] for name in known] == sorted(medians.values())
 
 
 # The command

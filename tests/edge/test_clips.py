@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from edge_helpers import FPS, FRAMES, SIDE, input_spec, scene
 
-from vedette_edge.clips import ClipStream, clip_tensor
-from vedette_edge.flow import clip_flow, to_channels
+from vedette_edge.clips import ClipStream, FrameStream, clip_tensor
+from vedette_edge.flow import FlowStream, clip_flow, to_channels
 from vedette_edge.manifest import FlowSpec
 from vedette_edge.preprocess import fit, to_tensor
 from vedette_edge.sampling import sample_clips
@@ -106,3 +106,21 @@ def test_a_frame_between_two_ticks_is_dropped():
     assert stream.push(Frame(frame.image, 0.01)) == ([], False)
     (clip,) = stream.finish()
     assert [item.frame.time for item in clip.items] == [0.0] * FRAMES
+
+
+@pytest.mark.parametrize(
+    "stream_of", [lambda spec: ClipStream(spec, 1), FrameStream], ids=["clips", "frames"]
+)
+def test_flow_is_computed_once_a_sampled_frame_however_many_clips_share_it(stream_of, monkeypatch):
+    computed = []
+    between = FlowStream._between
+    monkeypatch.setattr(FlowStream, "_between", lambda *args: computed.append(1) or between(*args))
+    stream = stream_of(input_spec(**BOTH))
+    # Three frames a tick, and two frames that stand for two ticks each.
+    times = [*np.arange(3 * 2 * FRAMES) / (3 * FPS), 2 * FRAMES / FPS + 0.2, 2 * FRAMES / FPS + 0.4]
+    image = moving_frames(1)[0].image
+    for time in times:
+        stream.push(Frame(image, float(time)))
+    sampled = 2 * FRAMES + 2
+    # None at the first, from which nothing moved yet.
+    assert len(computed) == sampled - 1

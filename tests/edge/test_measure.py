@@ -6,10 +6,13 @@ import time
 
 import numpy as np
 import pytest
+from edge_helpers import brightness_model
 
 from vedette_edge.machine import cores
 from vedette_edge.manifest import Measured
 from vedette_edge.measure import REFUSED, main, measure
+from vedette_edge.runtimes import onnx as onnx_runtime
+from vedette_edge.runtimes.onnx import OnnxSession
 from vedette_edge.types import Outputs
 
 
@@ -102,3 +105,18 @@ print(subprocess.run(command, capture_output=True, text=True, check=True).stdout
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
     )
     assert 20_000_000 < Measured.model_validate_json(done.stdout).peak_rss_bytes < 300_000_000
+
+
+@pytest.mark.parametrize("bias", [-2.0, -1.0], ids=["that works", "that computes something else"])
+def test_what_the_agent_would_run_on_is_measured(shared_bundle, monkeypatch, capsys, bias):
+    opened = []
+
+    def clip_session(files, _variant, threads, providers):
+        opened.append(providers)
+        return OnnxSession(files[0] if providers == ("cpu",) else brightness_model(bias), threads)
+
+    monkeypatch.setattr(onnx_runtime, "clip_session", clip_session)
+    monkeypatch.setattr(onnx_runtime, "providers", lambda: ("cuda", "cpu"))
+    assert main([str(shared_bundle), "onnx-fp32", "1", "0"]) == 0
+    assert Measured.model_validate_json(capsys.readouterr().out).threads == 1
+    assert opened == [("cuda", "cpu"), ("cpu",)][: 1 if bias == -2.0 else 2]

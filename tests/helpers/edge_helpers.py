@@ -48,15 +48,15 @@ def input_spec(**changes):
     return InputSpec(**(values | changes))
 
 
-def brightness_model(bias: float = -2.0) -> bytes:
+def brightness_model(bias: float = -2.0, batch: int | str = 1) -> bytes:
     """Return a network that finds light: heatmap[1] = 20 * (brightness - 0.1), heatmap[0] its opposite.
 
     A black clip gives P(bright) = 0.02, a clip that is bright on a quarter of its area gives 0.998.
-    With another `bias` it is another network.
+    With another `bias` it is another network; where `batch` is a name, it takes any number of clips.
     """
     constants = {
-        "flat": np.array([1, FRAMES, SIDE, SIDE], np.int64),
-        "deep": np.array([1, 1, FRAMES, GRID, GRID], np.int64),
+        "flat": np.array([-1, FRAMES, SIDE, SIDE], np.int64),
+        "deep": np.array([-1, 1, FRAMES, GRID, GRID], np.int64),
         "gain": np.array([-20.0, 20.0], np.float32).reshape(1, 2, 1, 1, 1),
         "bias": np.array([-bias, bias], np.float32).reshape(1, 2, 1, 1, 1),
     }
@@ -75,10 +75,10 @@ def brightness_model(bias: float = -2.0) -> bytes:
     graph = helper.make_graph(
         nodes,
         "brightness",
-        [helper.make_tensor_value_info("clip", TensorProto.FLOAT, [1, 3, FRAMES, SIDE, SIDE])],
+        [helper.make_tensor_value_info("clip", TensorProto.FLOAT, [batch, 3, FRAMES, SIDE, SIDE])],
         [
-            helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 2]),
-            helper.make_tensor_value_info("heatmap", TensorProto.FLOAT, [1, 2, FRAMES, GRID, GRID]),
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, 2]),
+            helper.make_tensor_value_info("heatmap", TensorProto.FLOAT, [batch, 2, FRAMES, GRID, GRID]),
         ],
         [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
     )

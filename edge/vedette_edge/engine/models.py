@@ -1,64 +1,79 @@
-"""Loads each model of the configuration, and makes judges of it."""
+"""A model that runs: a bundle of which one variant is in force, and others stand by."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 
-from vedette_edge.benchmark import kept, stores
-from vedette_edge.bundle import Bundle, open_bundle
-from vedette_edge.choice import open_best
-from vedette_edge.config import AgentConfig, ModelConfig, check_cameras
-from vedette_edge.engine.shared import SharedSession
-from vedette_edge.judges import ClipJudge, Judge
+from vedette_edge.bundle import Bundle
+from vedette_edge.config import TriggerConfig
+from vedette_edge.engine.shared import SharedSession, SharedStreams
+from vedette_edge.engine.standby import Standby, StandbySession, StandbyStreams, SteadyJudge
+from vedette_edge.judges import ClipJudge, Judge, Pace, PictureJudge, StreamJudge
 from vedette_edge.manifest import Decision, Manifest, Variant
 from vedette_edge.probabilities import Scale
 
-__all__ = ["Model", "load_models"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["Model"]
 
 
-@dataclass(frozen=True, slots=True)
 class Model:
-    """A bundle of which one variant is loaded and has proved itself."""
+    """One model for all cameras."""
 
-    name: str
-    bundle: Bundle
-    variant: Variant
-    session: SharedSession
+    def __init__(
+        self, name: str, bundle: Bundle, standby: Standby, trigger: TriggerConfig | None = None
+    ) -> None:
+        """Run what `standby` holds.
+
+        Args:
+            name: in the configuration.
+            bundle: the model.
+            standby: its variants.
+            trigger: when a model of single pictures judges; None: each sampled frame.
+        """
+        self.name = name
+        self.bundle = bundle
+        self._standby = standby
+        self._trigger = trigger
 
     @property
     def manifest(self) -> Manifest:
         """The bundle's manifest."""
         return self.bundle.manifest
 
+    @property
+    def variant(self) -> Variant:
+        """The variant that is in force."""
+        return self._standby.running.candidate.variant
+
+    @property
+    def session(self) -> SharedSession | SharedStreams:
+        """What all cameras share of it now."""
+        return self._standby.running.shared
+
+    def describe(self) -> dict[str, str]:
+        """Return what runs, for the node's self-description."""
+        candidate = self._standby.running.candidate
+        return {
+            "name": self.name,
+            "model": self.manifest.name,
+            "variant": candidate.variant.name,
+            "runtime": candidate.variant.runtime,
+            "precision": candidate.variant.precision,
+            "mode": candidate.variant.mode,
+            "provider": candidate.providers[0],
+            "digest": self.bundle.digest,
+        }
+
     def judge(self, decision: Decision) -> Judge:
-        """Begin to judge one camera."""
+        """Begin to judge one camera; of task anomaly that is a `PictureJudge`."""
         scale = Scale.of(self.manifest, decision.temperature)
-        return ClipJudge(self.manifest.input, decision.hop, scale, self.session)
+        if self.manifest.task == "anomaly":
+            spec = self.manifest.input
+            every = self._trigger.every if self._trigger else 1 / spec.fps
+            return PictureJudge(spec, scale, StandbySession(self._standby), every=every)
+        return SteadyJudge(partial(self._judge_of_mode, decision.hop, scale, Pace()))
 
-
-def load_models(config: AgentConfig) -> Mapping[str, Model]:
-    """Load all models of a configuration, by name.
-
-    Raises:
-        VedetteError: when one cannot be loaded or does not prove itself, or does not fit the cameras.
-    """
-    bundles = {name: open_bundle(model.bundle) for name, model in config.every_model.items()}
-    check_cameras(config, {name: bundle.manifest for name, bundle in bundles.items()})
-    return {name: _load(name, model, bundles[name], config) for name, model in config.every_model.items()}
-
-
-def _load(name: str, model: ModelConfig, bundle: Bundle, config: AgentConfig) -> Model:
-    benchmark = kept(stores(config.state_dir), bundle, model.threads)
-    measured = benchmark.measured if benchmark else {}
-    proved = open_best(bundle, model.variant, measured, threads=model.threads)
-    _log.info(
-        "model '%s', variant '%s': golden samples reproduced, largest difference %.1e",
-        bundle.manifest.name,
-        proved.variant.name,
-        max(proved.difference.logits_max, proved.difference.heatmap_max),
-    )
-    return Model(name, bundle, proved.variant, SharedSession(proved.session))
+    def _judge_of_mode(self, hop: int, scale: Scale, pace: Pace) -> Judge:
+        spec = self.manifest.input
+        if isinstance(self.session, SharedStreams):
+            return StreamJudge(spec, hop, scale, StandbyStreams(self._standby, spec.frames), pace)
+        return ClipJudge(spec, hop, scale, StandbySession(self._standby), pace)

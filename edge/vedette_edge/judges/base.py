@@ -51,3 +51,11 @@ class Judge(Protocol):
             RuntimeBackendError: when the runtime fails.
         """
         ...
+
+    def set_hop_factor(self, factor: int) -> None:
+        """Judge `factor` times less often, 1 being normal; from any thread.
+
+        Raises:
+            ValueError: when it is less than 1.
+        """
+        ...

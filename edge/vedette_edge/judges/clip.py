@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vedette_edge.clips import ClipStream, Sampled, clip_tensor
 from vedette_edge.judges.base import Verdict
+from vedette_edge.judges.pace import Pace
 from vedette_edge.manifest import InputSpec
 from vedette_edge.probabilities import Scale
 from vedette_edge.runtimes.base import Session
@@ -16,13 +17,16 @@ __all__ = ["ClipJudge"]
 class ClipJudge:
     """Samples clips as training's evaluation does, and has each judged whole."""
 
-    def __init__(self, spec: InputSpec, hop: int, scale: Scale, session: Session) -> None:
-        """Judge a clip each `hop` sampled frames."""
+    def __init__(
+        self, spec: InputSpec, hop: int, scale: Scale, session: Session, pace: Pace | None = None
+    ) -> None:
+        """Judge a clip each `hop` sampled frames, or those of them that `pace` takes."""
         self._spec = spec
         self._hop = hop
         self._scale = scale
         self._session = session
-        self._clips = ClipStream(spec, hop)
+        self._pace = pace or Pace()
+        self._begin()
 
     def push(self, frame: Frame) -> tuple[list[Verdict], bool]:
         """Take the next frame; see `Judge`.
@@ -31,7 +35,9 @@ class ClipJudge:
             RuntimeBackendError: when the runtime fails.
         """
         clips, anew = self._clips.push(frame)
-        return [self._judge(clip) for clip in clips], anew
+        if anew:
+            self._pace.restart()
+        return [self._judge(clip) for clip in clips if self._pace.take()], anew
 
     def finish(self) -> list[Verdict]:
         """End the stream; a stream too short for a clip is judged padded.
@@ -39,9 +45,16 @@ class ClipJudge:
         Raises:
             RuntimeBackendError: when the runtime fails.
         """
-        verdicts = [self._judge(clip) for clip in self._clips.finish()]
+        clips = self._clips.finish()
+        self._begin()
+        return [self._judge(clip) for clip in clips]
+
+    def set_hop_factor(self, factor: int) -> None:
+        """Judge `factor` times less often; see `Judge`."""
+        self._pace.set_factor(factor)
+
+    def _begin(self) -> None:
         self._clips = ClipStream(self._spec, self._hop)
-        return verdicts
 
     def _judge(self, clip: Clip[Sampled]) -> Verdict:
         outputs = self._session.run(clip_tensor(clip, self._spec))

@@ -5,11 +5,24 @@ And the names of a model's inputs and outputs, by which the converters write the
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from vedette_edge.types import FloatArray, Outputs
 
-__all__ = ["CLIP_INPUT", "FRAME_INPUT", "OUTPUTS", "Session", "Stream", "StreamingSession", "next_name"]
+__all__ = [
+    "CLIP_INPUT",
+    "FRAME_INPUT",
+    "OUTPUTS",
+    "BatchSession",
+    "Provider",
+    "Session",
+    "Stream",
+    "StreamingSession",
+    "next_name",
+]
+
+Provider: TypeAlias = Literal["tensorrt", "cuda", "openvino", "xnnpack", "cpu"]
+"""An execution provider of ONNX Runtime: what a model, or a part of it, runs on."""
 
 CLIP_INPUT, FRAME_INPUT = "clips", "frame"
 OUTPUTS = ("logits", "heatmap")
@@ -32,6 +45,16 @@ class Session(Protocol):
         Raises:
             RuntimeBackendError: when the runtime fails.
         """
+        ...
+
+
+@runtime_checkable
+class BatchSession(Session, Protocol):
+    """A loaded model that may take several clips in one call of its runtime."""
+
+    @property
+    def any_batch(self) -> bool:
+        """Whether it does; else it runs them one after the other."""
         ...
 
 

@@ -1,39 +1,62 @@
-"""ONNX Runtime on the CPU."""
+"""ONNX Runtime, on the CPU or on what else its build offers.
+
+An accelerator that cannot be started, or fails in inference, is an error, never a silent change to the CPU:
+who opened the session decides what comes next.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnxruntime as ort
 
 from vedette_edge.errors import RuntimeBackendError
+from vedette_edge.machine import cores
 from vedette_edge.manifest import StateTensor, Variant
-from vedette_edge.runtimes.base import FRAME_INPUT, OUTPUTS, next_name
+from vedette_edge.runtimes.base import FRAME_INPUT, OUTPUTS, Provider, next_name
 from vedette_edge.runtimes.shared import check_state, clip_by_clip, frame_by_frame, one_line
 from vedette_edge.types import FloatArray, Outputs
 
-__all__ = ["OnnxSession", "OnnxStream", "OnnxStreaming", "clip_session", "stream_session"]
+__all__ = ["OnnxSession", "OnnxStream", "OnnxStreaming", "clip_session", "providers", "stream_session"]
 
 _FATAL_ONLY = 4
+_CPU: tuple[Provider, ...] = ("cpu",)
+_NAMES: dict[Provider, str] = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int8)": "int8"}
 
 
-def clip_session(files: Sequence[bytes], variant: Variant, threads: int) -> OnnxSession:
+def providers() -> Sequence[Provider]:
+    """Return what the installed build offers, the fastest kind first, the CPU last."""
+    offered = ort.get_available_providers()
+    return tuple(provider for provider in get_args(Provider) if _NAMES[provider] in offered)
+
+
+def clip_session(
+    files: Sequence[bytes], variant: Variant, threads: int, providers: Sequence[Provider]
+) -> OnnxSession:
     """Load a variant of mode `clip`; see `runtimes.Runtime`."""
     del variant
-    return OnnxSession(files[0], threads)
+    return OnnxSession(files[0], threads, providers)
 
 
-def stream_session(files: Sequence[bytes], variant: Variant, threads: int) -> OnnxStreaming:
+def stream_session(
+    files: Sequence[bytes], variant: Variant, threads: int, providers: Sequence[Provider]
+) -> OnnxStreaming:
     """Load a variant of mode `stream`; see `runtimes.Runtime`.
 
     Raises:
         RuntimeBackendError: when ONNX Runtime cannot load it, or its state is not what the manifest names.
     """
-    session = _load(files[0], threads)
+    session = _load(files[0], threads, providers)
     found = {one.name: (tuple(one.shape), _TYPES.get(one.type, one.type)) for one in session.get_inputs()}
     found.pop(FRAME_INPUT, None)
     check_state(variant, found)
@@ -41,22 +64,27 @@ def stream_session(files: Sequence[bytes], variant: Variant, threads: int) -> On
 
 
 class OnnxSession:
-    """A model in ONNX Runtime, with outputs named `logits` and `heatmap`."""
+    """A model in ONNX Runtime, with outputs named `logits` and `heatmap`.
 
-    def __init__(self, model: bytes, threads: int = 0) -> None:
+    Attributes:
+        any_batch: whether one call takes any number of clips.
+    """
+
+    def __init__(self, model: bytes, threads: int = 0, providers: Sequence[Provider] = _CPU) -> None:
         """Load a model.
 
         Args:
             model: the content of an .onnx file without external data.
             threads: threads of one inference; 0 leaves the choice to ONNX Runtime.
+            providers: what it runs on, and what the parts run on that the first cannot do.
 
         Raises:
-            RuntimeBackendError: when ONNX Runtime cannot load it.
+            RuntimeBackendError: when ONNX Runtime cannot load it, or cannot start the first provider.
         """
-        self._session = _load(model, threads)
+        self._session = _load(model, threads, providers)
         only = self._session.get_inputs()[0]
         self._input = only.name
-        self._one_by_one = only.shape[:1] == [1]
+        self.any_batch = only.shape[:1] != [1]
 
     def run(self, clips: FloatArray) -> Outputs:
         """Return the outputs for (N, C, T, H, W) float32 clips.
@@ -64,7 +92,7 @@ class OnnxSession:
         Raises:
             RuntimeBackendError: when ONNX Runtime fails.
         """
-        return clip_by_clip(clips, self._run) if self._one_by_one else self._run(clips)
+        return self._run(clips) if self.any_batch else clip_by_clip(clips, self._run)
 
     def _run(self, clips: FloatArray) -> Outputs:
         try:
@@ -136,7 +164,13 @@ class OnnxStream:
         return Outputs(logits, heatmap)
 
 
-def _load(model: bytes, threads: int) -> ort.InferenceSession:
+def _load(model: bytes, threads: int, providers: Sequence[Provider]) -> ort.InferenceSession:
+    wished = [_NAMES[provider] for provider in providers]
+    if wished[0] not in ort.get_available_providers():
+        raise RuntimeBackendError(
+            f"this build of ONNX Runtime {ort.__version__} has no {wished[0]}; it has: "
+            f"{', '.join(ort.get_available_providers())}"
+        )
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = _FATAL_ONLY
@@ -148,7 +182,9 @@ def _load(model: bytes, threads: int) -> ort.InferenceSession:
     # checked, would be taken for external data.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(
+            model, options, providers=wished, provider_options=[_settings(one, threads) for one in providers]
+        )
     except Exception as error:  # as above
         if "xternal" in str(error):
             raise RuntimeBackendError(
@@ -158,6 +194,17 @@ def _load(model: bytes, threads: int) -> ort.InferenceSession:
         raise RuntimeBackendError(
             f"ONNX Runtime {ort.__version__} cannot load the model: {one_line(error)}"
         ) from error
+    if session.get_providers()[0] != wished[0]:
+        raise RuntimeBackendError(
+            f"ONNX Runtime {ort.__version__} cannot start {wished[0]}; install its drivers and libraries"
+        )
+    session.disable_fallback()
+    return session
+
+
+def _settings(provider: Provider, threads: int) -> dict[str, str]:
+    # XNNPACK has threads of its own, and takes one unless told.
+    return {"intra_op_num_threads": str(threads or cores())} if provider == "xnnpack" else {}
 
 
 def _failed(error: Exception) -> RuntimeBackendError:

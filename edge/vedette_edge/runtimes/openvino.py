@@ -10,24 +10,30 @@ import openvino as ov
 
 from vedette_edge.errors import RuntimeBackendError
 from vedette_edge.manifest import Variant
-from vedette_edge.runtimes.base import OUTPUTS
+from vedette_edge.runtimes.base import OUTPUTS, Provider
 from vedette_edge.runtimes.shared import check_state, clip_by_clip, frame_by_frame, one_line
 from vedette_edge.types import FloatArray, Outputs
 
 __all__ = ["OpenvinoSession", "OpenvinoStream", "OpenvinoStreaming", "clip_session", "stream_session"]
 
 
-def clip_session(files: Sequence[bytes], variant: Variant, threads: int) -> OpenvinoSession:
+def clip_session(
+    files: Sequence[bytes], variant: Variant, threads: int, providers: Sequence[Provider]
+) -> OpenvinoSession:
     """Load a variant of mode `clip`; see `runtimes.Runtime`."""
+    del providers
     return OpenvinoSession(_compile(_read(files, variant), variant, threads))
 
 
-def stream_session(files: Sequence[bytes], variant: Variant, threads: int) -> OpenvinoStreaming:
+def stream_session(
+    files: Sequence[bytes], variant: Variant, threads: int, providers: Sequence[Provider]
+) -> OpenvinoStreaming:
     """Load a variant of mode `stream`; see `runtimes.Runtime`.
 
     Raises:
         RuntimeBackendError: when OpenVINO cannot load it, or its state is not what the manifest names.
     """
+    del providers
     model = _read(files, variant)
     infos = [variable.info for variable in model.get_variables()]
     check_state(variant, {one.variable_id: (_shape(one.data_shape), _type(one.data_type)) for one in infos})
@@ -35,12 +41,16 @@ def stream_session(files: Sequence[bytes], variant: Variant, threads: int) -> Op
 
 
 class OpenvinoSession:
-    """A compiled model with outputs named `logits` and `heatmap`; threads take turns."""
+    """A compiled model with outputs named `logits` and `heatmap`; threads take turns.
+
+    Attributes:
+        any_batch: whether one call takes any number of clips.
+    """
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
         """Run a compiled model."""
         self._request = compiled.create_infer_request()
-        self._one_by_one = compiled.input(0).partial_shape[0] == 1
+        self.any_batch = bool(compiled.input(0).partial_shape[0].is_dynamic)
         self._lock = threading.Lock()
 
     def run(self, clips: FloatArray) -> Outputs:
@@ -49,7 +59,7 @@ class OpenvinoSession:
         Raises:
             RuntimeBackendError: when OpenVINO fails.
         """
-        return clip_by_clip(clips, self._run) if self._one_by_one else self._run(clips)
+        return self._run(clips) if self.any_batch else clip_by_clip(clips, self._run)
 
     def _run(self, clips: FloatArray) -> Outputs:
         with self._lock:

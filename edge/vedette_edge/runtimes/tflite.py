@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vedette_edge.errors import MissingExtraError, RuntimeBackendError
 from vedette_edge.machine import cores
 from vedette_edge.manifest import StateTensor, Variant
-from vedette_edge.runtimes.base import CLIP_INPUT, FRAME_INPUT, OUTPUTS, next_name
+from vedette_edge.runtimes.base import CLIP_INPUT, FRAME_INPUT, OUTPUTS, Provider, next_name
 from vedette_edge.runtimes.shared import check_state, clip_by_clip, frame_by_frame, one_line
 from vedette_edge.types import FloatArray, Outputs
 
@@ -34,18 +34,23 @@ __all__ = ["LitertSession", "LitertStream", "LitertStreaming", "clip_session", "
 _SIGNATURE = "serving_default"
 
 
-def clip_session(files: Sequence[bytes], variant: Variant, threads: int) -> LitertSession:
+def clip_session(
+    files: Sequence[bytes], variant: Variant, threads: int, providers: Sequence[Provider]
+) -> LitertSession:
     """Load a variant of mode `clip`; see `runtimes.Runtime`."""
-    del variant
+    del variant, providers
     return LitertSession(_Model(files[0], threads, [CLIP_INPUT], OUTPUTS))
 
 
-def stream_session(files: Sequence[bytes], variant: Variant, threads: int) -> LitertStreaming:
+def stream_session(
+    files: Sequence[bytes], variant: Variant, threads: int, providers: Sequence[Provider]
+) -> LitertStreaming:
     """Load a variant of mode `stream`; see `runtimes.Runtime`.
 
     Raises:
         RuntimeBackendError: when LiteRT cannot load it, or its state is not what the manifest names.
     """
+    del providers
     names = [tensor.name for tensor in variant.state]
     model = _Model(files[0], threads, [FRAME_INPUT, *names], [*OUTPUTS, *map(next_name, names)])
     tensors = {name: one for name, one in model.inputs.items() if name != FRAME_INPUT}

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from edge_helpers import FRAMES, GRID, brightness_model
 from edge_helpers import SIDE as WIDE
@@ -9,9 +12,9 @@ from onnx import TensorProto
 from runtime_helpers import SIDE, STATE, onnx_clip, onnx_stream, variant
 
 from vedette_edge.bundle import open_bundle
-from vedette_edge.errors import DigestError, RuntimeBackendError
+from vedette_edge.errors import DigestError, MissingExtraError, RuntimeBackendError
 from vedette_edge.manifest import StateTensor
-from vedette_edge.runtimes import load, open_session, open_streaming
+from vedette_edge.runtimes import load, open_session, open_streaming, placements
 from vedette_edge.runtimes.onnx import OnnxSession
 
 
@@ -81,3 +84,48 @@ def test_a_state_of_halves_stays_in_halves():
     stream.push(np.full((1, 3, 1, SIDE, SIDE), 2049, np.float32))
     outputs = stream.push(np.zeros((1, 3, 1, SIDE, SIDE), np.float32))
     np.testing.assert_array_equal(outputs.logits, [[-1024, 1024]])
+
+
+def offer(monkeypatch, *names):
+    monkeypatch.setattr(ort, "get_available_providers", lambda: list(names))
+
+
+def test_a_model_may_run_on_what_the_build_offers_the_fastest_kind_first_the_cpu_last(monkeypatch):
+    offer(
+        monkeypatch,
+        *("AzureExecutionProvider", "CPUExecutionProvider", "CUDAExecutionProvider"),
+        *("TensorrtExecutionProvider",),
+    )
+    assert placements(variant("onnx")) == [("tensorrt", "cuda", "cpu"), ("cuda", "cpu"), ("cpu",)]
+    assert placements(variant("onnx"), ["cuda"]) == [("cuda", "cpu"), ("cpu",)]
+    assert placements(variant("onnx"), ["cpu", "xnnpack"]) == [("xnnpack", "cpu"), ("cpu",)]
+    assert placements(variant("onnx"), []) == [("cpu",)]
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "tflite"])
+def test_other_runtimes_have_no_such_choice(runtime):
+    assert placements(variant(runtime), ["cuda"]) == [("cpu",)]
+
+
+def test_where_onnx_runtime_is_not_installed_loading_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "vedette_edge.runtimes.onnx", raising=False)
+    assert placements(variant("onnx")) == [("cpu",)]
+    with pytest.raises(MissingExtraError, match=r"vedette\[onnx\]"):
+        load([onnx_clip()], variant("onnx", "clip"))
+
+
+@pytest.mark.parametrize("mode", ["clip", "stream"])
+def test_an_accelerator_that_does_not_start_is_an_error_and_never_the_cpu_in_silence(mode, monkeypatch):
+    offer(monkeypatch, "CUDAExecutionProvider", "CPUExecutionProvider")
+    model = onnx_clip() if mode == "clip" else onnx_stream()
+    # The build at hand has none, and says so in its own way.
+    with (
+        pytest.warns(UserWarning, match="CUDAExecutionProvider"),
+        pytest.raises(RuntimeBackendError, match="cannot start CUDAExecutionProvider"),
+    ):
+        load([model], variant("onnx", mode), 1, ("cuda", "cpu"))
+
+
+def test_in_inference_no_other_provider_takes_over_in_silence():
+    assert OnnxSession(onnx_clip(), 1)._session._enable_fallback is False
