@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from vedette_edge.broker import EmbeddedBroker
 from vedette_edge.errors import BrokerError, ConfigError, OutboxError
-from vedette_edge.publish.announce import Announcer
+from vedette_edge.publish.announce import Announcer, Description
 from vedette_edge.publish.base import Message
-from vedette_edge.publish.mqtt import MqttLink, Sessions, backoff
+from vedette_edge.publish.mqtt import MqttLink, backoff
 from vedette_edge.publish.outbox import Outbox
+from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import Broker, Closed, Tls, Wire
 from vedette_edge.topics import Topics
 
@@ -33,7 +34,7 @@ def event(number):
 
 @pytest.fixture
 def outbox(tmp_path):
-    outbox = Outbox(tmp_path / "outbox.db")
+    outbox = Outbox(tmp_path / "outbox.db", gap_topic=TOPICS.gap)
     yield outbox
     outbox.close()
 
@@ -43,7 +44,7 @@ def make_link(tmp_path, outbox):
     links = []
 
     def make(port, protocol="5", **broker):
-        announcer = Announcer(TOPICS, "boot", "m", "0" * 64, "v", ("a",), (), lambda: 1.0)
+        announcer = Announcer(TOPICS, "boot", lambda: Description((), ()), lambda: 1.0)
         link = MqttLink(
             Broker("127.0.0.1", port, protocol, **broker),
             "node",
@@ -219,7 +220,8 @@ def test_a_message_that_the_broker_refuses_stays_in_the_store(
     link = make_link(port)
     link.put([event(1), Message("elsewhere", b"{}"), event(2)])
     wait_until(lambda: len(outbox) == 1)
-    assert outbox.peek(1)[0].message.topic == "elsewhere"
+    outbox.rewind(late=False)
+    assert outbox.take(1, late=False)[0].message.topic == "elsewhere"
     wait_until(lambda: "refuses elsewhere" in caplog.text)
 
 
