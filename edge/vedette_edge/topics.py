@@ -3,18 +3,21 @@
     vedette/v1/{site}/{node}/state                 retained, also the last will
     vedette/v1/{site}/{node}/birth                 retained, what the node is
     vedette/v1/{site}/{node}/metrics               how it is doing
+    vedette/v1/{site}/{node}/governor              retained, what it does to spare its device
+    vedette/v1/{site}/{node}/config/report         retained, what became of the latest configuration
     vedette/v1/{site}/{node}/gap                   what was dropped because too much waited
     vedette/v1/{site}/{node}/cmd/{name}            to the node, never retained; see `remote.commands`
     vedette/v1/{site}/{node}/cmd/{name}/response   what became of it
     vedette/v1/{site}/{node}/cam/{cam}/status      retained
     vedette/v1/{site}/{node}/cam/{cam}/events      new, update, end
     vedette/v1/{site}/{node}/cam/{cam}/count/{label}   retained, how many events of a label go on
-    vedette/v1/{site}/{node}/cam/{cam}/heatmap     retained, JPEG bytes
+    vedette/v1/{site}/{node}/cam/{cam}/heatmap     retained, a picture: JPEG or WebP bytes
+    vedette/v1/{site}/{node}/cam/{cam}/snapshot    the plain frame, on demand; the same bytes
     vedette/v1/{site}/host/{id}/state              retained, from a control room: whether it listens
 
 `site`, `node` and `cam` are of a-z, 0-9 and hyphens (Homie 5, topic IDs), so no wildcard or level can
-be injected. Payloads are JSON but for pictures and counts. Birth and will share QoS and retain flag, and carry
-the same `session` number (Sparkplug's bdSeq), so a late will cannot outdo a newer birth.
+be injected. Payloads are JSON but for pictures and counts. Birth and will share QoS and retain flag, and
+carry the same `session` number (Sparkplug's bdSeq), so a late will cannot outdo a newer birth.
 
 An event names its picture by SHA-256 (`picture`), which is how a subscriber pairs the two whatever
 the MQTT version; the picture is sent first. Delivery is at least once: drop an event whose
@@ -40,8 +43,10 @@ __all__ = [
     "BirthCamera",
     "BirthModel",
     "CameraStatus",
+    "ConfigReport",
     "Event",
     "Gap",
+    "GovernorState",
     "HostState",
     "Identifier",
     "Metrics",
@@ -85,6 +90,16 @@ class Topics:
         return f"{self._node}/metrics"
 
     @property
+    def governor(self) -> str:
+        """What the node does to spare its device (`GovernorState`)."""
+        return f"{self._node}/governor"
+
+    @property
+    def config_report(self) -> str:
+        """What became of the latest configuration (`ConfigReport`)."""
+        return f"{self._node}/config/report"
+
+    @property
     def gap(self) -> str:
         """What was dropped because too much waited (`Gap`)."""
         return f"{self._node}/gap"
@@ -115,8 +130,12 @@ class Topics:
         return f"{self._node}/cam/{camera}/count/{topic_part(label)}"
 
     def heatmap(self, camera: str) -> str:
-        """Where it saw it: the picture of the latest event, JPEG."""
+        """Where it saw it: the picture of the latest event."""
         return f"{self._node}/cam/{camera}/heatmap"
+
+    def snapshot(self, camera: str) -> str:
+        """What it sees now: a plain picture, when it was asked for."""
+        return f"{self._node}/cam/{camera}/snapshot"
 
     @property
     def _node(self) -> str:
@@ -258,6 +277,35 @@ class Metrics(_Payload):
     inference_ms: Percentiles
     publish_ms: Percentiles = Field(description="From capture of a clip's last frame to the broker's PUBACK.")
     rss_bytes: int = Field(ge=0)
+
+
+class GovernorState(_Payload):
+    """Payload of `governor`; each step holds back what those before it do, and more."""
+
+    ts: float = Field(description="Unix time, seconds.")
+    step: int = Field(ge=0, le=6)
+    name: Literal[
+        "normal",
+        "fewer-pictures",
+        "longer-hop",
+        "smaller-pictures",
+        "cheaper-variant",
+        "cameras-paused",
+        "all-paused",
+    ]
+    reason: str = Field(description="What led here; empty at step 0.")
+    paused: tuple[Identifier, ...] = Field(description="Cameras that are paused.")
+
+
+class ConfigReport(_Payload):
+    """Payload of `config/report`."""
+
+    ts: float = Field(description="Unix time, seconds.")
+    ok: bool = Field(description="Whether it is right; where it is not, the old one stays.")
+    dry_run: bool = Field(default=False, description="It was only tried; nothing was changed.")
+    sha256: str = Field(description="Of the document.")
+    error: str = ""
+    changes: tuple[str, ...] = Field(default=(), description="Sentences.")
 
 
 class Gap(_Payload):

@@ -55,7 +55,10 @@ class OutboxConfig(Section):
         default=8_388_608, ge=65_536, description="Of payloads in memory, while the disk refuses."
     )
     late_per_second: float = Field(
-        default=200.0, gt=0, le=10_000, description="Messages that waited for the broker and now go, behind new ones."
+        default=200.0,
+        gt=0,
+        le=10_000,
+        description="Messages that waited for the broker and now go, behind new ones.",
     )
 
 

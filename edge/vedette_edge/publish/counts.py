@@ -21,7 +21,7 @@ class ActiveCounts:
         self._lock = threading.Lock()
 
     def zero(self, camera: str, labels: Iterable[str]) -> list[Message]:
-        """Return the first word on each label of a camera: nothing goes on. An earlier run may have left more."""
+        """Return the first word on each label of a camera: nothing goes on, whatever an earlier run left."""
         with self._lock:
             topics = [self._topics.count(camera, label) for label in labels]
             return [self._set(topic, set()) for topic in dict.fromkeys(topics)]

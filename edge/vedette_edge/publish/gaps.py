@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from vedette_edge.publish.worth import Worth
 from vedette_edge.topics import Gap
 
 __all__ = ["gaps_of", "merged"]
+
+_Number = TypeVar("_Number", int, float)
 
 
 def gaps_of(dropped: Iterable[Worth], now: float) -> dict[str, Gap]:
@@ -50,13 +53,13 @@ def _of_one(worth: Worth, now: float) -> Gap:
         to_seq=seq,
         from_time=time,
         to_time=time,
-        **{worth.kind: 1},  # type: ignore[arg-type]  # the kinds that are dropped are the names of its counts
+        **{worth.kind: 1},
     )
 
 
-def _least(first: float | None, second: float | None) -> float | None:
+def _least(first: _Number | None, second: _Number | None) -> _Number | None:
     return min((value for value in (first, second) if value is not None), default=None)
 
 
-def _most(first: float | None, second: float | None) -> float | None:
+def _most(first: _Number | None, second: _Number | None) -> _Number | None:
     return max((value for value in (first, second) if value is not None), default=None)

@@ -38,6 +38,7 @@ from vedette_edge.publish.hosts import Hosts
 from vedette_edge.publish.outbox import Outbox, Stored
 from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import (
+    NO_EXCHANGE,
     Acknowledged,
     Broker,
     Closed,
@@ -184,7 +185,7 @@ class MqttLink:
             if self._connection is not None:
                 self._connection.send(message)
 
-    def tell(self, message: Message, exchange: Exchange = Exchange()) -> None:
+    def tell(self, message: Message, exchange: Exchange = NO_EXCHANGE) -> None:
         """Send a message that may be lost, if there is a connection."""
         with self._lock:
             if self._connection is not None:

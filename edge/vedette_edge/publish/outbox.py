@@ -153,7 +153,9 @@ class Outbox:
                 with self._tolerated():
                     self._return_to_disk()
             if self._trouble and len(self._spare):
-                _log.error("%s: %d message(s) could not be written and are lost", self._path, len(self._spare))
+                _log.error(
+                    "%s: %d message(s) could not be written and are lost", self._path, len(self._spare)
+                )
             self._disk.close()
             self._spare.close()
 

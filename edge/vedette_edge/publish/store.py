@@ -16,7 +16,6 @@ Not thread-safe, and errors are SQLite's own: `Outbox` sees to both.
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +33,7 @@ __all__ = ["Store", "Stored"]
 _MESSAGE = "topic, payload, qos, retain, content_type, properties, captured"
 _WORTH = "rank, kind, boot, seq, time"
 _INSERT = f"INSERT INTO outbox ({_MESSAGE}, {_WORTH}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_OF_RANK = "SELECT id, kind, boot, seq, time FROM outbox WHERE rank = ? AND id > ? ORDER BY id LIMIT ?"
 _AT_A_TIME = 256  # rows looked at to find what goes
 _HIGHEST = 2**63 - 1  # of SQLite's numbers
 
@@ -166,10 +166,7 @@ class Store:
         for rank in DROPPED_IN_ORDER:
             after = 0
             while self._bytes > self._max_bytes:
-                rows = self._database.execute(
-                    "SELECT id, kind, boot, seq, time FROM outbox WHERE rank = ? AND id > ? ORDER BY id LIMIT ?",
-                    (rank, after, _AT_A_TIME),
-                ).fetchall()
+                rows = self._database.execute(_OF_RANK, (rank, after, _AT_A_TIME)).fetchall()
                 if not rows:
                     break
                 after = rows[-1][0]

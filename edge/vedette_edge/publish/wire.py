@@ -29,7 +29,18 @@ from paho.mqtt.reasoncodes import ReasonCode
 from vedette_edge.errors import BrokerError, ConfigError
 from vedette_edge.publish.base import Message
 
-__all__ = ["Acknowledged", "Broker", "Closed", "Exchange", "Opened", "Received", "Tls", "Wire", "WireEvent"]
+__all__ = [
+    "NO_EXCHANGE",
+    "Acknowledged",
+    "Broker",
+    "Closed",
+    "Exchange",
+    "Opened",
+    "Received",
+    "Tls",
+    "Wire",
+    "WireEvent",
+]
 
 _paho_log = logging.getLogger("vedette_edge.paho")
 _paho_log.setLevel(logging.ERROR)  # it tells of each packet below that
@@ -103,6 +114,9 @@ class Exchange:
     expiry: int | None = None
 
 
+NO_EXCHANGE = Exchange()
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """A message of a topic that was subscribed to; `exchange` is empty with MQTT 3.1.1."""
@@ -110,7 +124,7 @@ class Received:
     topic: str
     payload: bytes
     retained: bool = False
-    exchange: Exchange = Exchange()
+    exchange: Exchange = NO_EXCHANGE
 
 
 WireEvent: TypeAlias = Opened | Closed | Acknowledged | Received
@@ -121,9 +135,7 @@ class _Client(paho.Client):
 
     ended: threading.Event
 
-    def loop_forever(
-        self, timeout: float = 1.0, retry_first_connection: bool = False
-    ) -> MQTTErrorCode:
+    def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
         try:
             return super().loop_forever(timeout, retry_first_connection)
         finally:
@@ -204,7 +216,7 @@ class Wire:
         self._opened = True
         self._client.loop_start()
 
-    def send(self, message: Message, exchange: Exchange = Exchange()) -> int:
+    def send(self, message: Message, exchange: Exchange = NO_EXCHANGE) -> int:
         """Send a message; its `Acknowledged` will carry the number that is returned."""
         properties = self._properties(message, PacketTypes.PUBLISH)
         if properties is not None:
@@ -242,13 +254,11 @@ class Wire:
             properties.SessionExpiryInterval = _SESSION
         if self._max_packet is not None:
             properties.MaximumPacketSize = self._max_packet
-        self._client.connect(
-            host, port, keepalive, clean_start=not self._resumes, properties=properties
-        )
+        self._client.connect(host, port, keepalive, clean_start=not self._resumes, properties=properties)
 
     def _cut_off(self) -> None:
         channel = self._client.socket()
-        if channel is not None:
+        if isinstance(channel, socket.socket):  # of TLS, too
             with contextlib.suppress(OSError):
                 channel.shutdown(socket.SHUT_RDWR)
 

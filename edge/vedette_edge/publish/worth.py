@@ -1,4 +1,4 @@
-"""What an undelivered message is worth, and which event it belongs to: what goes first when the store is full.
+"""What an undelivered message is worth, and which event it belongs to: what goes first when there is no room.
 
 Pictures go before `update`s, those before anything else but `new` and `end`, and records of gaps never go.
 """
@@ -43,7 +43,6 @@ class Worth:
     def rank(self) -> int:
         """Return how long it is kept: the lowest goes first."""
         return RANKS[self.kind]
-
 
 
 def worth_of(messages: Sequence[Message]) -> list[Worth]:
