@@ -189,10 +189,10 @@ class Agent:
         left = len(self._outbox)
         if not left:
             return
+        kept = f"they are kept in {self._config.state_dir / 'outbox.db'} and will be sent at the next start"
         sentence = (
             f"the MQTT broker at {self._broker} did not take {left} message(s) within "
-            f"{self._config.drain_timeout:g} s; they are kept in {self._config.state_dir / 'outbox.db'} "
-            "and will be sent at the next start"
+            f"{self._config.drain_timeout:g} s; {self._outbox.trouble or kept}"
         )
         if not self._stops:
             raise BrokerError(sentence)

@@ -24,7 +24,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from paho.mqtt.client import topic_matches_sub
 
@@ -33,9 +33,10 @@ from vedette_edge.health import Heartbeat
 from vedette_edge.metrics import Durations
 from vedette_edge.publish.announce import Announcer
 from vedette_edge.publish.base import Message
-from vedette_edge.publish.drain import UNDER_WAY, Drain
+from vedette_edge.publish.connection import Connection
+from vedette_edge.publish.drain import Drain
 from vedette_edge.publish.hosts import Hosts
-from vedette_edge.publish.outbox import Outbox, Stored
+from vedette_edge.publish.outbox import Outbox
 from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import (
     NO_EXCHANGE,
@@ -84,21 +85,6 @@ class Route:
     take: Callable[[Received], None]
 
 
-@dataclass(slots=True)
-class _Connection:
-    """The state of one connection; messages under way by the number that the wire gave them."""
-
-    wire: Wire
-    session: int
-    live: dict[int, Stored] = field(default_factory=dict)
-    late: dict[int, Stored] = field(default_factory=dict)
-    announced: set[int] = field(default_factory=set)
-
-    def send(self, message: Message) -> None:
-        """Send a message that is not in the store."""
-        self.announced.add(self.wire.send(message))
-
-
 class MqttLink:
     """Sends what the outbox holds, in a thread of its own. `put` is the agent's way in."""
 
@@ -144,7 +130,7 @@ class MqttLink:
         self._later: list[tuple[float, int, Message]] = []
         self._numbers = itertools.count()
         self._lock = threading.Lock()
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._happened: queue.SimpleQueue[WireEvent | None] | None = None
         self._stopping = threading.Event()
         self._failures = 0
@@ -291,7 +277,7 @@ class MqttLink:
 
     def _serve(self, wire: Wire, session: int) -> None:
         self._outbox.rewind(late=time.monotonic() - self._absent_since > _LATE)
-        connection = _Connection(wire, session)
+        connection = Connection(wire, session)
         wire.subscribe(*(route.topics for route in self._routes))
         with self._lock:
             connection.send(self._announcer.birth(session))
@@ -301,7 +287,7 @@ class MqttLink:
         _log.info("connected to the MQTT broker at %s", self._broker)
         while not self._stopping.is_set():
             self._tend()
-            self._fill(connection)
+            connection.fill(self._outbox, self._drain, time.monotonic(), heard=self._hosts.heard)
             self._handle(connection, self._next_event(wire))
         self._say_farewell(connection)
 
@@ -313,19 +299,7 @@ class MqttLink:
                 _, _, message = heapq.heappop(self._later)
             self.tell(message)
 
-    def _fill(self, connection: _Connection) -> None:
-        live, late = connection.live, connection.late
-        if room := UNDER_WAY - len(live) - len(late):
-            for stored in self._outbox.take(room, late=False):
-                live[connection.wire.send(stored.message)] = stored
-        now = time.monotonic()
-        if room := self._drain.room(now, live=len(live), late=len(late), heard=self._hosts.heard):
-            taken = self._outbox.take(room, late=True)
-            self._drain.sent(len(taken))
-            for stored in taken:
-                late[connection.wire.send(stored.message)] = stored
-
-    def _handle(self, connection: _Connection, event: WireEvent | None) -> None:
+    def _handle(self, connection: Connection, event: WireEvent | None) -> None:
         """Take one event, and those that came with it; acknowledgements are committed together."""
         delivered: list[int] = []
         while event is not None:
@@ -348,23 +322,21 @@ class MqttLink:
                 except Exception:
                     _log.exception("cannot take the message on %s", received.topic)
 
-    def _settle(self, connection: _Connection, answer: Acknowledged) -> list[int]:
-        connection.announced.discard(answer.number)
-        stored = connection.live.pop(answer.number, None) or connection.late.pop(answer.number, None)
+    def _settle(self, connection: Connection, answer: Acknowledged) -> list[int]:
+        settled = connection.settle(answer)
         if answer.failure:
-            topic = stored.message.topic if stored else "an announcement"
+            topic = settled.message.topic if settled else "an announcement"
             _log.error("the MQTT broker at %s refuses %s: %s", self._broker, topic, answer.failure)
-        if stored is None or answer.failure:
+        if settled is None or answer.failure:
             return []
-        if stored.message.captured is not None:
-            self.latency.add(time.monotonic() - stored.message.captured)
-        return [stored.id]
+        if settled.message.captured is not None:
+            self.latency.add(time.monotonic() - settled.message.captured)
+        return [settled.id]
 
-    def _say_farewell(self, connection: _Connection) -> None:
+    def _say_farewell(self, connection: Connection) -> None:
         with self._lock:
             self._connection = None
-        last = connection.wire.send(self._announcer.state("disconnected", connection.session))
-        connection.announced.add(last)
+        last = connection.send(self._announcer.state("disconnected", connection.session))
         until = time.monotonic() + _FAREWELL
         while last in connection.announced and time.monotonic() < until:
             self._handle(connection, self._next_event(connection.wire))

@@ -119,7 +119,7 @@ class Store:
     def probe(self) -> None:
         """Write something, to see whether the disk takes it."""
         with self._database:
-            self._database.execute("CREATE TABLE IF NOT EXISTS probe (nothing)")
+            self._database.execute("CREATE TABLE IF NOT EXISTS probe (value)")
             self._database.execute("DROP TABLE probe")
 
     def __len__(self) -> int:

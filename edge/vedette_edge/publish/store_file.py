@@ -44,7 +44,6 @@ _SINCE = {
     "seq": "INTEGER NOT NULL DEFAULT 0",
     "time": "REAL NOT NULL DEFAULT 0",
 }
-_INDEX = "CREATE INDEX IF NOT EXISTS outbox_rank ON outbox (rank, id)"
 
 
 class _UnknownShape(sqlite3.DatabaseError):
@@ -79,12 +78,12 @@ def _open(name: str) -> sqlite3.Connection:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
-        with database:
-            database.execute("BEGIN IMMEDIATE")
-            _bring_up_to_date(database)
         found = database.execute("PRAGMA quick_check").fetchone()[0]
         if found != "ok":
             raise sqlite3.DatabaseError(found)
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            _bring_up_to_date(database)
     except sqlite3.Error:
         database.close()
         raise
@@ -94,13 +93,15 @@ def _open(name: str) -> sqlite3.Connection:
 def _bring_up_to_date(database: sqlite3.Connection) -> None:
     version = database.execute("PRAGMA user_version").fetchone()[0]
     columns = {row[1] for row in database.execute("PRAGMA table_info(outbox)")}
+    if version == _VERSION and columns == _FIRST | set(_SINCE):
+        return
     if version == 0 and not columns:
         database.execute(_SCHEMA)
     elif version == 0 and columns == _FIRST:
         _migrate(database)
-    elif version != _VERSION or columns != _FIRST | set(_SINCE):
+    else:
         raise _UnknownShape(f"version {version}, columns {', '.join(sorted(columns)) or 'none'}")
-    database.execute(_INDEX)
+    database.execute("CREATE INDEX outbox_rank ON outbox (rank, id)")
     database.execute(f"PRAGMA user_version = {_VERSION}")
 
 

@@ -11,14 +11,11 @@ is back by then was never `lost`, and commands sent meanwhile reach it.
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 import socket
 import ssl
 import threading
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -26,8 +23,18 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from vedette_edge.errors import BrokerError, ConfigError
+from vedette_edge.errors import BrokerError
+from vedette_edge.publish.address import Broker, Protocol, Tls, refusal, set_credentials, text_of
 from vedette_edge.publish.base import Message
+from vedette_edge.publish.happenings import (
+    NO_EXCHANGE,
+    Acknowledged,
+    Closed,
+    Exchange,
+    Opened,
+    Received,
+    WireEvent,
+)
 
 __all__ = [
     "NO_EXCHANGE",
@@ -42,92 +49,14 @@ __all__ = [
     "WireEvent",
 ]
 
-_paho_log = logging.getLogger("vedette_edge.paho")
-_paho_log.setLevel(logging.ERROR)  # it tells of each packet below that
-
-Protocol: TypeAlias = Literal["5", "3.1.1"]
-_VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+_VERSIONS: dict[Protocol, MQTTProtocolVersion] = {
+    "5": MQTTProtocolVersion.MQTTv5,
+    "3.1.1": MQTTProtocolVersion.MQTTv311,
+}
 _CONNECT_TIMEOUT = 5.0  # seconds
 _SESSION = 60  # seconds for which the broker keeps what a node with a will subscribed to
 _CLOSING = 1.0  # seconds for the farewell to leave; a broker that takes nothing is then cut off
 _FAILURE = 128  # reason codes from here on are failures (MQTT 5, section 2.4)
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """TLS to the broker; files are PEM."""
-
-    ca_file: Path
-    cert_file: Path | None = None
-    key_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Where a broker is, and how to speak to it."""
-
-    host: str
-    port: int
-    protocol: Protocol = "5"
-    username: str | None = None
-    password_file: Path | None = None
-    tls: Tls | None = None
-    keepalive: int = 30
-
-    def __str__(self) -> str:
-        """Return host and port; never a credential."""
-        return f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The broker accepted the connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The connection was refused or is gone; `reason` says why, and what to do."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """The broker answered for the message that `send` numbered; `failure` is "" when it took it."""
-
-    number: int
-    failure: str
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """What MQTT 5 says of a question or its answer beside the payload.
-
-    Attributes:
-        response_topic: where the answer is expected, "" if nowhere.
-        correlation: bytes that the answer must carry.
-        expiry: seconds until the message is void, None if never.
-    """
-
-    response_topic: str = ""
-    correlation: bytes = b""
-    expiry: int | None = None
-
-
-NO_EXCHANGE = Exchange()
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message of a topic that was subscribed to; `exchange` is empty with MQTT 3.1.1."""
-
-    topic: str
-    payload: bytes
-    retained: bool = False
-    exchange: Exchange = NO_EXCHANGE
-
-
-WireEvent: TypeAlias = Opened | Closed | Acknowledged | Received
 
 
 class _Client(paho.Client):
@@ -185,13 +114,12 @@ class Wire:
         self._client.ended = threading.Event()
         self._client.connect_timeout = _CONNECT_TIMEOUT
         self._client.suppress_exceptions = True
-        self._client.enable_logger(_paho_log)
         if will is not None:
             properties = self._properties(will, PacketTypes.WILLMESSAGE)
             if properties is not None:
                 properties.WillDelayInterval = will_delay
             self._client.will_set(will.topic, will.payload, will.qos, will.retain, properties)
-        _set_credentials(self._client, broker)
+        set_credentials(self._client, broker)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
@@ -212,7 +140,7 @@ class Wire:
                 "the broker's certificate, and that this port speaks TLS"
             ) from error
         except (OSError, ValueError) as error:
-            raise BrokerError(f"cannot reach the MQTT broker at {self._broker} ({_text(error)})") from error
+            raise BrokerError(f"cannot reach the MQTT broker at {self._broker} ({text_of(error)})") from error
         self._opened = True
         self._client.loop_start()
 
@@ -275,7 +203,7 @@ class Wire:
         self, _client: object, _data: object, _flags: object, code: ReasonCode, _properties: object
     ) -> None:
         self._answered = True
-        self.happened.put(Closed(_refusal(self._broker, str(code))) if code.is_failure else Opened())
+        self.happened.put(Closed(refusal(self._broker, str(code))) if code.is_failure else Opened())
 
     def _on_disconnect(
         self, _client: object, _data: object, _flags: object, code: ReasonCode, _properties: object
@@ -283,7 +211,7 @@ class Wire:
         if self._answered:
             reason = f"the connection to the MQTT broker at {self._broker} is gone ({code})"
         else:
-            reason = _refusal(self._broker, "closed without an answer")
+            reason = refusal(self._broker, "closed without an answer")
         self.happened.put(Closed(reason))
 
     def _on_publish(
@@ -314,48 +242,3 @@ def _exchange_of(properties: Properties | None) -> Exchange:
         getattr(properties, "CorrelationData", b""),
         getattr(properties, "MessageExpiryInterval", None),
     )
-
-
-def _set_credentials(client: paho.Client, broker: Broker) -> None:
-    try:
-        if broker.username is not None:
-            lines = (
-                broker.password_file.read_text(encoding="utf-8").splitlines() if broker.password_file else []
-            )
-            client.username_pw_set(broker.username, lines[0] if lines else None)
-        if broker.tls is not None:
-            tls = broker.tls
-            for file in (tls.ca_file, tls.cert_file, tls.key_file):
-                if file is not None:
-                    file.open("rb").close()  # unlike ssl, this error names the file
-            client.tls_set(str(tls.ca_file), _name(tls.cert_file), _name(tls.key_file))
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise ConfigError(
-            f"mqtt: cannot use the password_file or the tls files ({_text(error)}); "
-            "check that they exist, may be read by this user, and belong together"
-        ) from error
-
-
-def _name(file: Path | None) -> str | None:
-    return None if file is None else str(file)
-
-
-def _refusal(broker: Broker, code: str) -> str:
-    lower = code.lower()
-    if "password" in lower or "authori" in lower:
-        advice = "check mqtt.username and mqtt.password_file, and the broker's access list"
-    elif broker.protocol == "5" and ("protocol" in lower or "without an answer" in lower):
-        advice = 'if it does not speak MQTT 5, set mqtt.protocol: "3.1.1"'
-    elif broker.tls is None and "without an answer" in lower:
-        advice = "if this port speaks TLS, give mqtt.tls"
-    else:
-        advice = "see the broker's log"
-    return f"the MQTT broker at {broker} refuses this client ({code}): {advice}"
-
-
-def _text(error: Exception) -> str:
-    if isinstance(error, socket.gaierror):
-        return "its name cannot be resolved"
-    strerror = getattr(error, "strerror", None)
-    name = getattr(error, "filename", None)
-    return f"{name}: {strerror}" if name and strerror else str(strerror or error)
