@@ -29,6 +29,11 @@ class GroupCommit(Generic[_Item]):
         self._handing_in = threading.Lock()
         self._waiting: list[_Ticket[_Item]] = []
 
+    @property
+    def waiting(self) -> int:
+        """How many items wait for the write that goes on."""
+        return len(self._waiting)
+
     def put(self, item: _Item) -> None:
         """Return when `item` was written.
 

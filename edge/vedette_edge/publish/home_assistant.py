@@ -68,8 +68,8 @@ def discovery(
 
 
 def discovery_topic(topics: Topics, prefix: str) -> str:
-    """Return where it is sent: the node has a level of its own, so that an access list can name it."""
-    return f"{prefix}/device/{topics.node}/{topics.site}/config"
+    """Return where it is sent: the node's name is a level of its own, so that an access list can name it."""
+    return f"{prefix}/device/{topics.node}/config"
 
 
 class Greeter:

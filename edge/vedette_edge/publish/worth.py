@@ -20,7 +20,7 @@ RANKS: dict[Kind, int] = {"picture": 0, "update": 1, "other": 2, "new": 3, "end"
 DROPPED_IN_ORDER = (0, 1, 2, 3)
 """Ranks of what may be dropped, the least important first."""
 
-_EVENTS = frozenset({"new", "update", "end"})
+_EVENTS = ("new", "update", "end")
 
 
 @dataclass(frozen=True, slots=True)

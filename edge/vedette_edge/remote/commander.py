@@ -2,7 +2,7 @@
 
 The link's thread only hands over; a bounded queue stands between, and what finds it full is refused as
 `busy`. The id of a command is on the disk before it is done, so it is done once at most. The answer goes to
-`cmd/{name}/response`, or where MQTT 5 asks for it within the node's own topics or those of a host.
+`cmd/{name}/response`, or to the topic below it that MQTT 5 asks for; no other is the node's to write.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vedette_edge.publish.wire import Exchange, Received
 from vedette_edge.remote.commands import Command, Limits, Refused, Result, read
 from vedette_edge.remote.control import Control
 from vedette_edge.remote.seen import Seen
-from vedette_edge.topics import ROOT, Topics
+from vedette_edge.topics import Topics
 
 __all__ = ["Answer", "Commander"]
 
@@ -133,6 +133,6 @@ class Commander:
         asked = received.exchange.response_topic
         usual = self._topics.response(name)
         # Whoever asks must not have us write where only we may write, such as on another node's commands.
-        topic = asked if asked.startswith((usual, f"{ROOT}/{self._topics.site}/host/")) else usual
+        topic = asked if asked.startswith(f"{usual}/") else usual
         payload = result.model_dump_json().encode()
         self._answer(Message(topic, payload), Exchange(correlation=received.exchange.correlation))
