@@ -49,8 +49,9 @@ bench: $(INSTALLED)  ## Measure speed, as ratios within one run
 build: $(INSTALLED)  ## Build wheel and source archive into dist/
 	$(BIN)/python -m build --outdir dist
 
-schemas: $(INSTALLED)  ## Write docs/schemas anew
+schemas: $(INSTALLED)  ## Write docs/schemas and docs/asyncapi.yaml anew
 	$(BIN)/python -m vedette_edge.schemas docs/schemas
+	$(BIN)/python -m vedette_edge.asyncapi docs/asyncapi.yaml
 
 clean:  ## Remove what the other commands wrote, but not runs/
 	rm -rf $(VENV) out dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

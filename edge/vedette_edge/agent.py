@@ -32,12 +32,13 @@ from vedette_edge.judges import Verdict
 from vedette_edge.metrics import resident_bytes
 from vedette_edge.pictures import Pairing, save_picture
 from vedette_edge.pipeline import Pipeline
-from vedette_edge.publish.announce import Announcer
+from vedette_edge.publish.announce import Announcer, Description
 from vedette_edge.publish.base import Message
-from vedette_edge.publish.mqtt import MqttLink, Sessions
+from vedette_edge.publish.mqtt import MqttLink
 from vedette_edge.publish.outbox import Outbox
+from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import Broker, Tls
-from vedette_edge.topics import Metrics, Topics, parse_event
+from vedette_edge.topics import BirthCamera, BirthModel, Metrics, Topics, parse_event
 from vedette_edge.watcher import Watcher
 
 __all__ = ["Agent", "broker_of", "run_agent"]
@@ -69,7 +70,12 @@ def run_agent(
     models = load_models(config)
     with contextlib.ExitStack() as stack:
         on_verdict = stack.enter_context(_score_log(scores, models)) if scores else None
-        outbox = Outbox(config.state_dir / "outbox.db")
+        outbox = Outbox(
+            config.state_dir / "outbox.db",
+            gap_topic=Topics(config.site, config.node).gap,
+            max_bytes=config.outbox.max_bytes,
+            spare_bytes=config.outbox.spare_bytes,
+        )
         stack.callback(outbox.close)
         broker = broker_of(config.mqtt)
         if embedded is not None:
@@ -109,13 +115,14 @@ class Agent:
         self._broker = broker
         self._boot = secrets.token_hex(8)
         self._topics = Topics(config.site, config.node)
-        self._announcer = self._make_announcer()
+        self._announcer = Announcer(self._topics, self._boot, self._describe, time.time)
         self._link = MqttLink(
             broker,
             f"vedette-{config.site}-{config.node}",
             outbox,
             self._announcer,
             Sessions(config.state_dir / "session"),
+            late_per_second=config.outbox.late_per_second,
         )
         next_seq = itertools.count(1).__next__
         self._watchers: list[Watcher] = []
@@ -151,6 +158,7 @@ class Agent:
         for camera in self._cameras:
             camera.stop()
         self._wait(lambda: all(camera.finished for camera in self._cameras), _PATIENCE, _DRAIN_TICK)
+        self._link.hurry()
         self._wait(self._delivered, self._config.drain_timeout, _DRAIN_TICK)
         self._link.tell(self._announcer.metrics(self._measure()))
         self._link.close()
@@ -186,10 +194,10 @@ class Agent:
         left = len(self._outbox)
         if not left:
             return
+        kept = f"they are kept in {self._config.state_dir / 'outbox.db'} and will be sent at the next start"
         sentence = (
             f"the MQTT broker at {self._broker} did not take {left} message(s) within "
-            f"{self._config.drain_timeout:g} s; they are kept in {self._config.state_dir / 'outbox.db'} "
-            "and will be sent at the next start"
+            f"{self._config.drain_timeout:g} s; {self._outbox.trouble or kept}"
         )
         if not self._stops:
             raise BrokerError(sentence)
@@ -210,18 +218,21 @@ class Agent:
             rss_bytes=resident_bytes(),
         )
 
-    def _make_announcer(self) -> Announcer:
-        model = self._some_model
-        return Announcer(
-            topics=self._topics,
-            boot=self._boot,
-            model=model.manifest.name,
-            model_sha256=model.bundle.digest,
-            variant=model.variant.name,
-            labels=tuple(label.name for label in model.manifest.labels),
-            cameras=tuple((camera.id, camera.source.type) for camera in self._config.cameras),
-            now=time.time,
-        )
+    def _describe(self) -> Description:
+        models = [
+            BirthModel(
+                name=name,
+                title=model.manifest.name,
+                sha256=model.bundle.digest,
+                variant=model.variant.name,
+                runtime=model.variant.runtime,
+                mode=model.variant.mode,
+                labels=tuple(label.name for label in model.manifest.labels),
+            )
+            for name, model in self._models.items()
+        ]
+        cameras = [BirthCamera(id=camera.id, source=camera.source.type) for camera in self._config.cameras]
+        return Description(tuple(models), tuple(cameras))
 
     @property
     def _some_model(self) -> Model:

@@ -16,11 +16,11 @@ from vedette_edge.benchmark import Benchmark, keep, kept, run_benchmark, stores
 from vedette_edge.broker import parse_address
 from vedette_edge.bundle import Bundle, open_bundle
 from vedette_edge.choice import candidates
-from vedette_edge.commands import install, provision
+from vedette_edge.commands import install, provision, send
+from vedette_edge.commands.broker import add_broker_options, broker_of_options
 from vedette_edge.config import AgentConfig, ModelConfig, Threads, check_cameras, load_config
 from vedette_edge.errors import DataError
 from vedette_edge.logs import configure_logs
-from vedette_edge.publish.wire import Broker
 from vedette_edge.topics import Identifier, Topics
 from vedette_edge.watch import Ending, Reader, Record, watch
 
@@ -54,6 +54,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_benchmark(commands)
     provision.add_parser(commands)
     install.add_parsers(commands)
+    send.add_parser(commands)
     return parser
 
 
@@ -97,8 +98,6 @@ def _add_watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Subscribes to events, pictures and states, and shows them.",
         epilog="example: edge-agent watch --json --save pictures --until-disconnect",
     )
-    parser.add_argument("--broker", default=_DEFAULT_BROKER, metavar="HOST:PORT", help="default: %(default)s")
-    parser.add_argument("--protocol", choices=("5", "3.1.1"), default="3.1.1", help="default: %(default)s")
     parser.add_argument("--site", default="+", type=_topic_part, help="only this site")
     parser.add_argument("--node", default="+", type=_topic_part, help="only this node")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -110,6 +109,7 @@ def _add_watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--until-idle", type=float, metavar="S", help="end after S seconds of silence")
     parser.add_argument("--until-disconnect", action="store_true", help="end when a node says goodbye")
     parser.add_argument("--timeout", type=float, metavar="S", help="end after S seconds in any case")
+    add_broker_options(parser)
     parser.set_defaults(command=_watch)
 
 
@@ -177,14 +177,13 @@ def _chosen(config: AgentConfig, model: ModelConfig, bundle: Bundle) -> str:
 
 
 def _watch(options: argparse.Namespace) -> None:
-    host, port = parse_address(options.broker)
     ending = Ending(options.count, options.until_idle, options.until_disconnect, options.timeout)
 
     def show(record: Record) -> None:
         print(json.dumps(record.data) if options.json else record.line, flush=True)
 
     watch(
-        Broker(host, port, protocol=options.protocol),
+        broker_of_options(options),
         Topics(options.site, options.node),
         Reader(options.save),
         show,

@@ -21,5 +21,15 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _flush_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _flush_directory(directory: Path) -> None:
+    """Make a rename in it last: until then, a power cut may bring the old name back."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

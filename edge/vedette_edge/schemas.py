@@ -14,7 +14,18 @@ from pydantic import BaseModel
 
 from vedette_edge.config import AgentConfig
 from vedette_edge.manifest import Manifest
-from vedette_edge.topics import Birth, CameraStatus, Event, Metrics, NodeState
+from vedette_edge.remote.commands import Request, Result
+from vedette_edge.topics import (
+    Birth,
+    CameraStatus,
+    ConfigReport,
+    Event,
+    Gap,
+    GovernorState,
+    HostState,
+    Metrics,
+    NodeState,
+)
 
 __all__ = ["SCHEMAS", "main", "render", "schema_of"]
 
@@ -26,6 +37,12 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "camera-status": CameraStatus,
     "event": Event,
     "metrics": Metrics,
+    "gap": Gap,
+    "governor": GovernorState,
+    "config-report": ConfigReport,
+    "host-state": HostState,
+    "command": Request,
+    "command-result": Result,
 }
 
 

@@ -3,21 +3,30 @@
     vedette/v1/{site}/{node}/state                 retained, also the last will
     vedette/v1/{site}/{node}/birth                 retained, what the node is
     vedette/v1/{site}/{node}/metrics               how it is doing
+    vedette/v1/{site}/{node}/governor              retained, what it does to spare its device
+    vedette/v1/{site}/{node}/config/report         retained, what became of the latest configuration
+    vedette/v1/{site}/{node}/gap                   what was dropped because too much waited
+    vedette/v1/{site}/{node}/cmd/{name}            to the node, never retained; see `remote.commands`
+    vedette/v1/{site}/{node}/cmd/{name}/response   what became of it
     vedette/v1/{site}/{node}/cam/{cam}/status      retained
     vedette/v1/{site}/{node}/cam/{cam}/events      new, update, end
-    vedette/v1/{site}/{node}/cam/{cam}/heatmap     retained, JPEG bytes
+    vedette/v1/{site}/{node}/cam/{cam}/count/{label}   retained, how many events of a label go on
+    vedette/v1/{site}/{node}/cam/{cam}/heatmap     retained, a picture: JPEG or WebP bytes
+    vedette/v1/{site}/{node}/cam/{cam}/snapshot    the plain frame, on demand; the same bytes
+    vedette/v1/{site}/host/{id}/state              retained, from a control room: whether it listens
 
 `site`, `node` and `cam` are of a-z, 0-9 and hyphens (Homie 5, topic IDs), so no wildcard or level can
-be injected. Payloads are JSON but for the picture. Birth and will share QoS and retain flag, and carry
-the same `session` number (Sparkplug's bdSeq), so a late will cannot outdo a newer birth.
+be injected. Payloads are JSON but for pictures and counts. Birth and will share QoS and retain flag, and
+carry the same `session` number (Sparkplug's bdSeq), so a late will cannot outdo a newer birth.
 
 An event names its picture by SHA-256 (`picture`), which is how a subscriber pairs the two whatever
 the MQTT version; the picture is sent first. Delivery is at least once: drop an event whose
-(`id`, `seq`) was seen before.
+(`id`, `seq`) was seen before. What was sent late says so (`hist`), and comes after what is new.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -32,8 +41,13 @@ __all__ = [
     "Area",
     "Birth",
     "BirthCamera",
+    "BirthModel",
     "CameraStatus",
+    "ConfigReport",
     "Event",
+    "Gap",
+    "GovernorState",
+    "HostState",
     "Identifier",
     "Metrics",
     "NodeState",
@@ -41,6 +55,7 @@ __all__ = [
     "Picture",
     "Topics",
     "parse_event",
+    "topic_part",
 ]
 
 ROOT = "vedette/v1"
@@ -74,6 +89,34 @@ class Topics:
         """How the node is doing (`Metrics`)."""
         return f"{self._node}/metrics"
 
+    @property
+    def governor(self) -> str:
+        """What the node does to spare its device (`GovernorState`)."""
+        return f"{self._node}/governor"
+
+    @property
+    def config_report(self) -> str:
+        """What became of the latest configuration (`ConfigReport`)."""
+        return f"{self._node}/config/report"
+
+    @property
+    def gap(self) -> str:
+        """What was dropped because too much waited (`Gap`)."""
+        return f"{self._node}/gap"
+
+    @property
+    def hosts(self) -> str:
+        """Filter of the states of the site's control rooms (`HostState`)."""
+        return f"{ROOT}/{self.site}/host/+/state"
+
+    def command(self, name: str) -> str:
+        """Where the node is asked for something (`remote.commands.Request`)."""
+        return f"{self._node}/cmd/{name}"
+
+    def response(self, name: str) -> str:
+        """What became of it (`remote.commands.Result`)."""
+        return f"{self._node}/cmd/{name}/response"
+
     def status(self, camera: str) -> str:
         """Whether a camera gives frames (`CameraStatus`)."""
         return f"{self._node}/cam/{camera}/status"
@@ -82,13 +125,30 @@ class Topics:
         """What a camera saw (`Event`)."""
         return f"{self._node}/cam/{camera}/events"
 
+    def count(self, camera: str, label: str) -> str:
+        """How many events of a label go on now: a number."""
+        return f"{self._node}/cam/{camera}/count/{topic_part(label)}"
+
     def heatmap(self, camera: str) -> str:
-        """Where it saw it: the picture of the latest event, JPEG."""
+        """Where it saw it: the picture of the latest event."""
         return f"{self._node}/cam/{camera}/heatmap"
+
+    def snapshot(self, camera: str) -> str:
+        """What it sees now: a plain picture, when it was asked for."""
+        return f"{self._node}/cam/{camera}/snapshot"
 
     @property
     def _node(self) -> str:
         return f"{ROOT}/{self.site}/{self.node}"
+
+
+def topic_part(text: str) -> str:
+    """Return a name as a level of a topic: of a-z, 0-9 and hyphens.
+
+    >>> topic_part("Push Up (slow)")
+    'push-up-slow'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unnamed"
 
 
 class _Payload(BaseModel):
@@ -101,6 +161,7 @@ class NodeState(_Payload):
     state: Literal["init", "ready", "degraded", "sleeping", "disconnected", "lost"]
     session: int = Field(ge=0, description="Rises with every connection; the same in birth and will.")
     boot: str = Field(description="Identifies this run of the agent.")
+    reason: str = Field(default="", description="With `degraded`: what is wrong.")
     ts: float = Field(description="Unix time, seconds.")
 
 
@@ -111,17 +172,27 @@ class BirthCamera(_Payload):
     source: str = Field(description="Kind of source, without address or credentials.")
 
 
+class BirthModel(_Payload):
+    """One model in `birth`."""
+
+    name: str = Field(description="As the configuration names it.")
+    title: str = Field(description="As its bundle names it.")
+    sha256: str = Field(description="Digest of the bundle's manifest.")
+    variant: str = Field(description="Which form of the model runs.")
+    runtime: str
+    mode: Literal["clip", "stream"]
+    labels: tuple[str, ...]
+
+
 class Birth(_Payload):
     """Payload of `birth`: what the node is."""
 
+    version: int = Field(ge=1, description="Rises within a boot when models or cameras change.")
     session: int = Field(ge=0)
     boot: str
     ts: float = Field(description="Unix time, seconds.")
     agent: str = Field(description="Version of the agent.")
-    model: str
-    model_sha256: str = Field(description="Digest of the bundle's manifest.")
-    variant: str
-    labels: tuple[str, ...]
+    models: tuple[BirthModel, ...]
     cameras: tuple[BirthCamera, ...]
     schemas: dict[str, int] = Field(description="Version of each payload's schema.")
 
@@ -178,6 +249,7 @@ class Event(_Payload):
     hottest: tuple[float, float] = Field(description="(x, y) of the heatmap's peak, fractions.")
     zone: str | None = None
     picture: Picture | None = None
+    model: str = Field(default="", description="As the configuration names it.")
     model_sha256: str
     hist: bool = Field(default=False, description="Sent late, from the store.")
 
@@ -205,6 +277,60 @@ class Metrics(_Payload):
     inference_ms: Percentiles
     publish_ms: Percentiles = Field(description="From capture of a clip's last frame to the broker's PUBACK.")
     rss_bytes: int = Field(ge=0)
+
+
+class GovernorState(_Payload):
+    """Payload of `governor`; each step holds back what those before it do, and more."""
+
+    ts: float = Field(description="Unix time, seconds.")
+    step: int = Field(ge=0, le=6)
+    name: Literal[
+        "normal",
+        "fewer-pictures",
+        "longer-hop",
+        "smaller-pictures",
+        "cheaper-variant",
+        "cameras-paused",
+        "all-paused",
+    ]
+    reason: str = Field(description="What led here; empty at step 0.")
+    paused: tuple[Identifier, ...] = Field(description="Cameras that are paused.")
+
+
+class ConfigReport(_Payload):
+    """Payload of `config/report`."""
+
+    ts: float = Field(description="Unix time, seconds.")
+    ok: bool = Field(description="Whether it is right; where it is not, the old one stays.")
+    dry_run: bool = Field(default=False, description="It was only tried; nothing was changed.")
+    sha256: str = Field(description="Of the document.")
+    error: str = ""
+    changes: tuple[str, ...] = Field(default=(), description="Sentences.")
+
+
+class Gap(_Payload):
+    """Payload of `gap`: what was dropped because too much waited, of one run of the agent."""
+
+    boot: str = Field(description='The run that wrote it; "" for what belongs to no event.')
+    ts: float = Field(description="Unix time of the last drop, seconds.")
+    new: int = Field(default=0, ge=0)
+    update: int = Field(default=0, ge=0)
+    end: int = Field(default=0, ge=0)
+    picture: int = Field(default=0, ge=0)
+    other: int = Field(default=0, ge=0)
+    from_seq: int | None = Field(default=None, description="Lowest `seq` among them.")
+    to_seq: int | None = Field(default=None, description="Highest `seq` among them.")
+    from_time: float | None = Field(default=None, description="Earliest `frame_time`, Unix, seconds.")
+    to_time: float | None = Field(default=None, description="Latest `frame_time`, Unix, seconds.")
+
+
+class HostState(_Payload):
+    """Payload of `host/{id}/state`, retained, and as the control room's will with `online` false."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    online: bool
+    timestamp: int = Field(ge=0, description="Unix time, milliseconds; the latest counts.")
 
 
 def parse_event(payload: bytes) -> Event:

@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from vedette_edge.errors import BrokerError, DataError
-from vedette_edge.pictures import Pairing, file_name, save_picture
+from vedette_edge.pictures import Pairing, save_picture
 from vedette_edge.publish.wire import Broker, Closed, Opened, Received, Wire
-from vedette_edge.topics import Event, Metrics, NodeState, Topics, parse_event
+from vedette_edge.records import Record, event_record, kind_of, noise_record, picture_record, plain_record
+from vedette_edge.topics import Event, Topics, parse_event
 
 __all__ = ["Ending", "Reader", "Record", "watch"]
 
@@ -26,21 +24,6 @@ _ANSWER = 5.0  # seconds for the broker to answer
 _RETRY = 0.1  # seconds between two attempts to reach it
 _LOOK = 0.1  # seconds
 _SEEN = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One thing that happened.
-
-    Attributes:
-        kind: `event`, `picture`, `state`, `metrics`, or `noise` for what does not follow the contract.
-        line: for people.
-        data: for programs; JSON values only.
-    """
-
-    kind: str
-    line: str
-    data: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +62,26 @@ class Reader:
         Raises:
             DataError: when a picture cannot be saved.
         """
-        kind = topic.rpartition("/")[2]
-        if kind == "heatmap":
+        kind = kind_of(topic)
+        if kind in ("heatmap", "snapshot"):
             return self._read_picture(topic, payload)
         if kind == "events":
             return self._read_event(topic, payload)
         try:
-            return [_metrics(topic, payload) if kind == "metrics" else _state(topic, payload)]
+            return [plain_record(topic, payload)]
         except ValueError as error:
-            return [_noise(topic, error)]
+            return [noise_record(topic, error)]
 
     def rest(self) -> list[Record]:
         """Return the pictures whose events never came."""
-        left = [_picture(topic, digest, size, None) for digest, (topic, size) in self._waiting.items()]
+        left = [picture_record(topic, digest, size, None) for digest, (topic, size) in self._waiting.items()]
         self._waiting.clear()
         return left
 
     def _read_picture(self, topic: str, payload: bytes) -> list[Record]:
         digest = self._pictures.add(payload)
-        if self.save is None:
-            return [_picture(topic, digest, len(payload), None)]
+        if self.save is None or kind_of(topic) == "snapshot":
+            return [picture_record(topic, digest, len(payload), None)]
         self._waiting[digest] = (topic, len(payload))
         return []
 
@@ -106,13 +89,13 @@ class Reader:
         try:
             event = parse_event(payload)
         except DataError as error:
-            return [_noise(topic, error)]
+            return [noise_record(topic, error)]
         if (event.id, event.seq) in self._seen:
             return []
         self._seen[event.id, event.seq] = None
         if len(self._seen) > _SEEN:
             del self._seen[next(iter(self._seen))]
-        return [*self._saved(event), Record("event", _sentence(topic, event), _raw(topic, payload))]
+        return [*self._saved(event), event_record(topic, payload, event)]
 
     def _saved(self, event: Event) -> list[Record]:
         jpeg = self._pictures.of(event)
@@ -125,7 +108,7 @@ class Reader:
             path = save_picture(self.save, event, jpeg)
         except OSError as error:
             raise DataError(f"cannot save pictures in {self.save}: {error.strerror}") from error
-        return [_picture(waiting[0], event.picture.sha256, waiting[1], path)]
+        return [picture_record(waiting[0], event.picture.sha256, waiting[1], path)]
 
 
 def watch(
@@ -153,11 +136,26 @@ def watch(
     """
     wire = _connect(broker, patience)
     try:
-        wire.subscribe(topics.state, topics.metrics, topics.heatmap("+"), topics.events("+"))
+        wire.subscribe(*_watched(topics))
         for record in _records(wire, reader, ending):
             show(record)
     finally:
         wire.close()
+
+
+def _watched(topics: Topics) -> list[str]:
+    """Return what to subscribe to: all that a node says but its counts, which its events say better."""
+    of_cameras = (topics.status, topics.events, topics.heatmap, topics.snapshot)
+    of_node = (
+        topics.state,
+        topics.birth,
+        topics.metrics,
+        topics.gap,
+        topics.governor,
+        topics.config_report,
+        topics.response("+"),
+    )
+    return [*of_node, *(topic("+") for topic in of_cameras)]
 
 
 def _records(wire: Wire, reader: Reader, ending: Ending) -> Iterator[Record]:
@@ -225,51 +223,3 @@ def _says_disconnected(records: list[Record]) -> bool:
     return any(
         record.kind == "state" and record.data["payload"]["state"] == "disconnected" for record in records
     )
-
-
-def _sentence(topic: str, event: Event) -> str:
-    site, node = topic.split("/")[2:4]
-    when = event.end_time if event.end_time is not None else event.frame_time
-    clock = datetime.fromtimestamp(when).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    x, y = event.hottest
-    line = f"{clock}  {event.type:6} {site}/{node}/{event.camera}  {event.label} {event.score:.2f}"
-    line += f"  at x={x:.2f} y={y:.2f}"
-    if event.type == "end":
-        line += f"  after {when - event.start_time:.1f} s, top {event.top_score:.2f}"
-    elif event.picture is not None:
-        line += f"  {file_name(event)}"
-    return line + ("  (late)" if event.hist else "")
-
-
-def _state(topic: str, payload: bytes) -> Record:
-    state = NodeState.model_validate_json(payload)
-    site, node = topic.split("/")[2:4]
-    clock = datetime.fromtimestamp(state.ts).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    return Record("state", f"{clock}  node   {site}/{node}  {state.state}", _raw(topic, payload))
-
-
-def _noise(topic: str, error: Exception) -> Record:
-    return Record("noise", f"{topic}: not understood: {error}", {"topic": topic, "error": str(error)})
-
-
-def _metrics(topic: str, payload: bytes) -> Record:
-    metrics = Metrics.model_validate_json(payload)
-    site, node = topic.split("/")[2:4]
-    clock = datetime.fromtimestamp(metrics.ts).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    line = (
-        f"{clock}  health {site}/{node}  {metrics.windows} windows"
-        f", inference p95 {metrics.inference_ms.p95:.1f} ms"
-        f", capture to broker p95 {metrics.publish_ms.p95:.1f} ms"
-        f", {metrics.dropped} frames dropped, {metrics.outbox} messages waiting"
-    )
-    return Record("metrics", line, _raw(topic, payload))
-
-
-def _raw(topic: str, payload: bytes) -> dict[str, Any]:
-    return {"topic": topic, "payload": json.loads(payload)}
-
-
-def _picture(topic: str, digest: str, size: int, path: Path | None) -> Record:
-    saved = str(path) if path is not None else None
-    data = {"topic": topic, "sha256": digest, "bytes": size, "path": saved}
-    return Record("picture", f"picture of {size} bytes" + (f": {saved}" if saved else ""), data)

@@ -73,7 +73,7 @@ def _agent(video: Path, session: OnnxSession, store: Path) -> None:
     )
     judge = ClipJudge(SPEC, DECISION.hop, Scale(DECISION.temperature), session)
     watcher = Watcher(judge=judge, decision=DECISION, labels=(0, 1), events=writer)
-    outbox = Outbox(store)
+    outbox = Outbox(store, gap_topic="bench/gap")
     try:
         for frame in read_frames(video):
             outbox.put(watcher.push(frame))

@@ -75,7 +75,9 @@ def test_a_video_becomes_events_with_pictures(tmp_path, shared_bundle, flash_vid
         statuses = [payload["status"] for payload in listener.payloads("status")]
         birth = listener.wait_for("birth")
     assert statuses[-1] == "offline"
-    assert (birth["model"], birth["cameras"]) == ("brightness", [{"id": "door", "source": "file"}])
+    (model,) = birth["models"]
+    assert (model["name"], model["title"], model["variant"]) == ("main", "brightness", "onnx-fp32")
+    assert birth["cameras"] == [{"id": "door", "source": "file"}]
     assert (metrics["frames"], metrics["dropped"], metrics["outbox"]) == (175, 0, 0)
     assert (metrics["events"], metrics["publish_ms"]["count"]) == (3, 5)
     assert metrics["rss_bytes"] > 0

@@ -7,14 +7,14 @@ import subprocess
 
 import pytest
 import yaml
-from edge_helpers import MOSQUITTO, free_port, wait_until
+from edge_helpers import wait_until
+from secure_broker import connected, secure_mosquitto
 
 from vedette_edge.config import MqttConfig
 from vedette_edge.errors import BrokerError, ConfigError
 from vedette_edge.provision import Authority, mqtt_section
 from vedette_edge.publish.base import Message
-from vedette_edge.publish.wire import Acknowledged, Broker, Closed, Opened, Received, Tls, Wire
-from vedette_edge.resources import resource
+from vedette_edge.publish.wire import Acknowledged, Broker, Closed, Received, Tls, Wire
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 
@@ -72,49 +72,8 @@ def test_a_failure_leaves_nothing(tmp_path):
 
 @pytest.fixture
 def broker(keys, tmp_path):
-    """Mosquitto with our template, which only gets other places and another port."""
-    if not MOSQUITTO.exists():
-        pytest.skip(f"Mosquitto is not installed at {MOSQUITTO}")
-    port = free_port()
-    text = resource("firmware-configs", "mosquitto", "vedette.conf").read_text()
-    acl = tmp_path / "acl"
-    acl.write_bytes(resource("firmware-configs", "mosquitto", "acl").read_bytes())
-    acl.chmod(0o600)
-    places = {
-        "listener 8883": f"listener {port} 127.0.0.1",
-        "/etc/mosquitto/vedette/acl": acl,
-        "/etc/mosquitto/vedette/ca.pem": keys / "ca.pem",
-        "/etc/mosquitto/vedette/broker": keys / "broker" / "broker",
-        "persistence true": f"persistence true\npersistence_location {tmp_path}/\nuser root",
-    }
-    for old, new in places.items():
-        assert old in text
-        text = text.replace(old, str(new))
-    (tmp_path / "mosquitto.conf").write_text(text)
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([MOSQUITTO, "-c", tmp_path / "mosquitto.conf"], stderr=log)
-        yield port, lambda: (tmp_path / "log").read_text()
-        process.terminate()
-        process.wait()
-
-
-def connected(keys, port, name):
-    folder = keys / name
-    tls = Tls(folder / "ca.pem", folder / f"{name}.pem", folder / f"{name}.key")
-    wires = []
-
-    def attempt():
-        wire = Wire(Broker("localhost", port, tls=tls), f"test-{name}")
-        try:
-            wire.open()
-        except BrokerError:
-            return False
-        wires.append(wire)
-        return True
-
-    wait_until(attempt)
-    assert isinstance(wires[0].happened.get(timeout=5), Opened)
-    return wires[0]
+    with secure_mosquitto(tmp_path, keys) as running:
+        yield running
 
 
 def test_a_node_speaks_for_itself_alone(keys, broker):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from vedette_edge.errors import DataError
-from vedette_edge.topics import Area, Identifier, Topics, parse_event
+from vedette_edge.topics import Area, Identifier, Topics, parse_event, topic_part
 from vedette_edge.types import Box
 
 EVENT = {
@@ -53,7 +53,17 @@ def test_topics_of_a_node():
     assert topics.birth == "vedette/v1/hall/n1/birth"
     assert topics.metrics == "vedette/v1/hall/n1/metrics"
     assert topics.status("door") == "vedette/v1/hall/n1/cam/door/status"
+    assert topics.gap == "vedette/v1/hall/n1/gap"
+    assert topics.hosts == "vedette/v1/hall/host/+/state"
+    assert topics.command("reload") == "vedette/v1/hall/n1/cmd/reload"
+    assert topics.response("reload") == "vedette/v1/hall/n1/cmd/reload/response"
+    assert topics.count("door", "Push Up!") == "vedette/v1/hall/n1/cam/door/count/push-up"
     assert topics.heatmap("door") == "vedette/v1/hall/n1/cam/door/heatmap"
+
+
+@given(st.text(max_size=20))
+def test_every_label_is_one_level_of_a_topic(label):
+    identifiers.validate_python(topic_part(label)[:64].strip("-"))
 
 
 def test_an_event_is_read_from_the_wire():

@@ -23,6 +23,7 @@ from onnx import TensorProto, helper
 from vedette_edge.bundle import Bundle, open_bundle
 from vedette_edge.manifest import InputSpec, Variant
 from vedette_edge.preprocess import to_tensor
+from vedette_edge.publish.base import Message
 from vedette_edge.publish.wire import Broker, Closed, Opened, Received, Wire
 from vedette_edge.runtimes.onnx import OnnxSession
 from vedette_edge.types import Frame
@@ -313,9 +314,7 @@ class Listener:
         self._received: list[Received] = []
         # The broker has the subscription once a message of our own comes back.
         self._wire.subscribe("probe")
-        from vedette_edge.publish.base import Message
-
-        self._wire.send(Message("probe", b"", content_type="text/plain"))
+        self.send(Message("probe", b"", content_type="text/plain"))
         wait_until(lambda: any(one.topic == "probe" for one in self._drain()), what="the subscription")
         self._received = [one for one in self._received if one.topic != "probe"]
 
@@ -324,6 +323,9 @@ class Listener:
 
     def __exit__(self, *_) -> None:
         self._wire.close()
+
+    def send(self, message: Message) -> None:
+        self._wire.send(message)
 
     def _drain(self) -> list[Received]:
         while not self._wire.happened.empty():

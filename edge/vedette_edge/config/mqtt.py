@@ -51,6 +51,15 @@ class OutboxConfig(Section):
     max_bytes: int = Field(
         default=268_435_456, ge=1_048_576, description="Of payloads on disk; then the least important go."
     )
+    spare_bytes: int = Field(
+        default=8_388_608, ge=65_536, description="Of payloads in memory, while the disk refuses."
+    )
+    late_per_second: float = Field(
+        default=200.0,
+        gt=0,
+        le=10_000,
+        description="Messages that waited for the broker and now go, behind new ones.",
+    )
 
 
 class CommandsConfig(Section):
@@ -59,6 +68,12 @@ class CommandsConfig(Section):
     enabled: bool = Field(default=True, description="Whether the node listens to `cmd/+` at all.")
     remote_config: bool = Field(
         default=False, description="Whether it may be given another configuration over MQTT."
+    )
+    clock_skew: float = Field(
+        default=30.0, ge=0, le=3600, description="Seconds by which the clocks may differ."
+    )
+    longest: float = Field(
+        default=300.0, gt=0, le=86_400, description="Seconds that a command may be valid; more is refused."
     )
 
 

@@ -8,64 +8,70 @@ from typing import Literal
 
 from vedette_edge import __version__
 from vedette_edge.publish.base import Message
-from vedette_edge.topics import Birth, BirthCamera, CameraStatus, Metrics, NodeState, Topics
+from vedette_edge.topics import Birth, BirthCamera, BirthModel, CameraStatus, Metrics, NodeState, Topics
 
-__all__ = ["Announcer"]
+__all__ = ["Announcer", "Description"]
 
 State = Literal["init", "ready", "degraded", "sleeping", "disconnected", "lost"]
 Status = Literal["online", "stalled", "offline", "disabled"]
 
-_SCHEMAS = {"state": 1, "birth": 1, "status": 1, "event": 1, "metrics": 1}
+_SCHEMAS = {"state": 1, "birth": 2, "status": 1, "event": 1, "metrics": 1, "gap": 1, "command": 1}
 
 
 @dataclass(frozen=True, slots=True)
+class Description:
+    """What the node runs now: its models, and its cameras without their addresses."""
+
+    models: tuple[BirthModel, ...]
+    cameras: tuple[BirthCamera, ...]
+
+
 class Announcer:
-    """Writes a node's retained messages.
+    """Writes a node's retained messages."""
 
-    Attributes:
-        topics: of the node.
-        boot: names this run of the agent.
-        model: name of the model.
-        model_sha256: digest of the bundle's manifest.
-        variant: which form of the model runs.
-        labels: names of its classes.
-        cameras: (identifier, kind of source) of each camera.
-        now: Unix time, seconds.
-    """
+    def __init__(
+        self, topics: Topics, boot: str, describe: Callable[[], Description], now: Callable[[], float]
+    ) -> None:
+        """Write for one run of the agent.
 
-    topics: Topics
-    boot: str
-    model: str
-    model_sha256: str
-    variant: str
-    labels: tuple[str, ...]
-    cameras: tuple[tuple[str, str], ...]
-    now: Callable[[], float]
+        Args:
+            topics: of the node.
+            boot: names this run of the agent.
+            describe: what the node runs now; asked at each birth.
+            now: Unix time, seconds.
+        """
+        self.topics = topics
+        self._boot = boot
+        self._describe = describe
+        self._now = now
+        self._described: Description | None = None
+        self._version = 0
 
-    def state(self, state: State, session: int) -> Message:
+    def state(self, state: State, session: int, reason: str = "") -> Message:
         """Return the node's state; with `lost`, the will of connection number `session`."""
-        payload = NodeState(state=state, session=session, boot=self.boot, ts=self.now())
+        payload = NodeState(state=state, session=session, boot=self._boot, reason=reason, ts=self._now())
         return Message(self.topics.state, payload.model_dump_json().encode(), retain=True)
 
     def birth(self, session: int) -> Message:
         """Return what the node is, for connection number `session`."""
+        description = self._describe()
+        if description != self._described:
+            self._described, self._version = description, self._version + 1
         payload = Birth(
+            version=self._version,
             session=session,
-            boot=self.boot,
-            ts=self.now(),
+            boot=self._boot,
+            ts=self._now(),
             agent=__version__,
-            model=self.model,
-            model_sha256=self.model_sha256,
-            variant=self.variant,
-            labels=self.labels,
-            cameras=tuple(BirthCamera(id=name, source=kind) for name, kind in self.cameras),
+            models=description.models,
+            cameras=description.cameras,
             schemas=_SCHEMAS,
         )
         return Message(self.topics.birth, payload.model_dump_json().encode(), retain=True)
 
     def status(self, camera: str, status: Status, reason: str = "") -> Message:
         """Return whether a camera gives frames."""
-        payload = CameraStatus(status=status, reason=reason, ts=self.now())
+        payload = CameraStatus(status=status, reason=reason, ts=self._now())
         return Message(self.topics.status(camera), payload.model_dump_json().encode(), retain=True)
 
     def metrics(self, metrics: Metrics) -> Message:

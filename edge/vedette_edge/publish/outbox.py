@@ -4,184 +4,206 @@ The rules, in order:
 
 1. A message is committed to the disk before anything of it goes to the wire (`put`).
 2. It leaves the store only when the broker has acknowledged it (`acknowledge`).
-3. Order is kept. Messages that were in the file when it was opened are marked as late: their payload's
-   `hist` becomes true, and they no longer count for latency.
-4. A damaged file is set aside under a new name, and an empty one is started: a device must go on watching.
+3. What is new goes before what waited through an absence (`take`); within each, order is kept.
+4. When it is full, the least important and oldest goes, and a record of the gap tells what (see `store`).
+5. While the disk refuses, messages are kept in memory, bounded in the same way, and are sent from there.
+   That is told once in the log and by `trouble`; the disk is tried again every five seconds. What the
+   memory holds is lost only if the process is killed meanwhile.
+6. A damaged file is set aside under a new name, and an empty one is started.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from vedette_edge.errors import OutboxError
-from vedette_edge.publish.base import JSON, Message
+from vedette_edge.publish.base import Message
+from vedette_edge.publish.group_commit import GroupCommit
+from vedette_edge.publish.store import Store, Stored
 
 __all__ = ["Outbox", "Stored"]
 
 _log = logging.getLogger(__name__)
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS outbox (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    topic TEXT NOT NULL,
-    payload BLOB NOT NULL,
-    qos INTEGER NOT NULL,
-    retain INTEGER NOT NULL,
-    content_type TEXT NOT NULL,
-    properties TEXT NOT NULL,
-    captured REAL
-)
-"""
-_COLUMNS = "topic, payload, qos, retain, content_type, properties, captured"
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A message with its number in the store; numbers rise and are never used again."""
-
-    id: int
-    message: Message
+_RETRY = 5.0  # seconds
+# The fault of a caller, or of nobody's disk: never a reason to fall back to memory.
+_DEFECTS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 
 class Outbox:
-    """A first-in, first-out store of messages on disk. Its methods may be called from any thread."""
+    """A bounded store of messages on disk. Its methods may be called from any thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the store at `path`, or make it.
+    def __init__(
+        self,
+        path: Path,
+        *,
+        gap_topic: str,
+        max_bytes: int = 268_435_456,
+        spare_bytes: int = 8_388_608,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open the store at `path`, or make it. What is in it is late.
+
+        Args:
+            path: the file.
+            gap_topic: where records of what was dropped are sent.
+            max_bytes: bound on the payloads on disk.
+            spare_bytes: bound on the payloads in memory while the disk refuses.
+            now: seconds of a clock that only rises.
 
         Raises:
             OutboxError: when the directory cannot be written, or another agent has the store open.
         """
         self._path = path
+        self._now = now
         self._lock = threading.Lock()
         with self._mapped_errors():
-            try:
-                self._database = _open(path)
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError as error:
-                _set_aside(path, error)
-                self._database = _open(path)
-            self._last_late = int(self._scalar("SELECT coalesce(max(id), 0) FROM outbox"))
+            self._disk = Store(path, max_bytes=max_bytes, gap_topic=gap_topic)
+        self._spare = Store(None, max_bytes=spare_bytes, gap_topic=gap_topic)
+        self._commits: GroupCommit[Sequence[Message]] = GroupCommit(self._write)
+        self._delivered: set[int] = set()
+        self._retry_at = 0.0
+        self._trouble = ""
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the disk; "" while nothing is."""
+        return self._trouble
 
     def put(self, messages: Sequence[Message]) -> None:
-        """Commit all of `messages`, in order, to the disk.
+        """Commit all of `messages`, in order, to the disk; while it refuses, keep them in memory.
 
         Raises:
-            OutboxError: when the disk is full or fails; then none of them is kept.
+            OutboxError: when a message cannot be stored, or the store is closed; then none of them is kept.
         """
-        with self._lock, self._mapped_errors(), self._database:
-            self._database.executemany(
-                f"INSERT INTO outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", map(_row_of, messages)
-            )
+        with self._mapped_errors():
+            self._commits.put(messages)
 
-    def peek(self, limit: int, after: int = 0) -> list[Stored]:
-        """Return the oldest messages with a number above `after`, at most `limit`.
+    def take(self, limit: int, *, late: bool) -> list[Stored]:
+        """Return the oldest messages that were not taken since the last `rewind`, at most `limit`.
+
+        Args:
+            limit: how many at most.
+            late: those that waited through an absence of the broker, or those that came since.
 
         Raises:
-            OutboxError: when the disk fails.
+            OutboxError: when the store is closed.
         """
         with self._lock, self._mapped_errors():
-            rows = self._database.execute(
-                f"SELECT id, {_COLUMNS} FROM outbox WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
-            ).fetchall()
-        return [self._stored(row) for row in rows]
+            found: list[Stored] = []
+            with self._tolerated():
+                found = [one for one in self._disk.take(limit, late=late) if one.id not in self._delivered]
+            spare = self._spare.take(limit - len(found), late=late)
+            return [*found, *(replace(one, id=-one.id) for one in spare)]
 
-    def acknowledge(self, ids: Sequence[int]) -> None:
-        """Forget messages that were delivered.
+    def rewind(self, *, late: bool) -> None:
+        """Have everything that was not acknowledged taken again; with `late`, what there is now is late.
 
         Raises:
-            OutboxError: when the disk fails; they are then sent again.
+            OutboxError: when the store is closed.
         """
-        with self._lock, self._mapped_errors(), self._database:
-            self._database.executemany("DELETE FROM outbox WHERE id = ?", [(one,) for one in ids])
+        with self._lock, self._mapped_errors():
+            for store in (self._disk, self._spare):
+                with self._tolerated():
+                    store.rewind(late=late)
+
+    def acknowledge(self, ids: Sequence[int]) -> None:
+        """Forget messages that were delivered; where the disk refuses that, it is tried again later.
+
+        Raises:
+            OutboxError: when the store is closed.
+        """
+        with self._lock, self._mapped_errors():
+            self._spare.acknowledge([-number for number in ids if number < 0])
+            self._delivered.update(number for number in ids if number > 0)
+            if not self._trouble:
+                with self._tolerated():
+                    self._forget_delivered()
+
+    def tend(self) -> None:
+        """Try the disk again, if it refused and the time has come. Call it about once a second.
+
+        Raises:
+            OutboxError: when the store is closed.
+        """
+        with self._lock, self._mapped_errors():
+            if self._trouble and self._now() >= self._retry_at:
+                with self._tolerated():
+                    self._disk.probe()
+                    self._return_to_disk()
 
     def __len__(self) -> int:
         """Return how many messages wait."""
-        with self._lock, self._mapped_errors():
-            return int(self._scalar("SELECT count(*) FROM outbox"))
+        with self._lock:
+            return len(self._disk) - len(self._delivered) + len(self._spare)
 
     def close(self) -> None:
         """Close the file; what waits stays in it."""
         with self._lock:
-            self._database.close()
+            if self._trouble:
+                self._spare.rewind(late=False)
+                with self._tolerated():
+                    self._return_to_disk()
+            if self._trouble and len(self._spare):
+                _log.error(
+                    "%s: %d message(s) could not be written and are lost", self._path, len(self._spare)
+                )
+            self._disk.close()
+            self._spare.close()
 
-    def _stored(self, row: tuple[Any, ...]) -> Stored:
-        number, topic, payload, qos, retain, content_type, properties, captured = row
-        pairs = tuple((name, value) for name, value in json.loads(properties))
-        message = Message(topic, payload, qos, bool(retain), content_type, pairs, captured)
-        return Stored(number, message if number > self._last_late else _late(message))
+    def _write(self, batches: list[Sequence[Message]]) -> None:
+        messages = list(chain.from_iterable(batches))
+        with self._lock:
+            if not self._trouble:
+                with self._tolerated():
+                    self._disk.put(messages)
+                    return
+            self._spare.put(messages)
 
-    def _scalar(self, query: str) -> Any:
-        return self._database.execute(query).fetchone()[0]
+    def _return_to_disk(self) -> None:
+        """Move to the disk what the memory holds and is not under way."""
+        waiting = self._spare.untaken()
+        self._disk.put([one.message for one in waiting])
+        self._spare.acknowledge([one.id for one in waiting])
+        self._forget_delivered()
+        self._trouble = ""
+        _log.info("%s: the disk takes messages again, %d were kept in memory", self._path, len(waiting))
+
+    def _forget_delivered(self) -> None:
+        self._disk.acknowledge(list(self._delivered))
+        self._delivered.clear()
+
+    @contextlib.contextmanager
+    def _tolerated(self) -> Iterator[None]:
+        """Turn an error of the disk into `trouble`."""
+        try:
+            yield
+        except _DEFECTS:
+            raise
+        except sqlite3.Error as error:
+            if not self._trouble:
+                _log.error("%s; messages are kept in memory meanwhile", self._sentence(error))
+            if not self._trouble or self._now() >= self._retry_at:
+                self._retry_at = self._now() + _RETRY
+            self._trouble = self._sentence(error)
 
     @contextlib.contextmanager
     def _mapped_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise OutboxError(
-                f"{self._path}: cannot use the store of undelivered messages ({error}); check that the "
-                "directory is writable, the disk is not full, and no other agent runs with it"
-            ) from error
+            raise OutboxError(self._sentence(error)) from error
 
-
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
-    try:
-        # Exclusive: two agents with one store would send everything twice.
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        with database:
-            database.execute(_SCHEMA)
-        found = database.execute("PRAGMA quick_check").fetchone()[0]
-        if found != "ok":
-            raise sqlite3.DatabaseError(found)
-        database.execute(f"SELECT id, {_COLUMNS} FROM outbox LIMIT 1")
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
-
-
-def _set_aside(path: Path, error: sqlite3.Error) -> None:
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
-    path.rename(aside)
-    for suffix in ("-wal", "-shm", "-journal"):
-        beside = path.with_name(path.name + suffix)
-        if beside.exists():
-            beside.rename(aside.with_name(aside.name + suffix))
-    _log.warning("%s is damaged (%s): set aside as %s, an empty one is started", path, error, aside.name)
-
-
-def _row_of(message: Message) -> tuple[object, ...]:
-    return (
-        message.topic,
-        message.payload,
-        message.qos,
-        message.retain,
-        message.content_type,
-        json.dumps(message.properties),
-        message.captured,
-    )
-
-
-def _late(message: Message) -> Message:
-    # `captured` counts from the boot of the machine that wrote it: it says nothing to this process.
-    payload = message.payload
-    if message.content_type == JSON:
-        content = json.loads(payload)
-        if "hist" in content:
-            payload = json.dumps(content | {"hist": True}, separators=(",", ":")).encode()
-    return replace(message, payload=payload, captured=None)
+    def _sentence(self, error: Exception) -> str:
+        return (
+            f"{self._path}: cannot use the store of undelivered messages ({error}); check that the "
+            "directory is writable, the disk is not full, and no other agent runs with it"
+        )

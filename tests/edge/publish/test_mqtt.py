@@ -15,12 +15,13 @@ from edge_helpers import MOSQUITTO, Listener, free_port, mosquitto, wait_until
 
 from vedette_edge.broker import EmbeddedBroker
 from vedette_edge.errors import BrokerError, ConfigError, OutboxError
-from vedette_edge.publish.announce import Announcer
+from vedette_edge.publish.announce import Announcer, Description
 from vedette_edge.publish.base import Message
-from vedette_edge.publish.mqtt import MqttLink, Sessions
+from vedette_edge.publish.mqtt import MqttLink, Route
 from vedette_edge.publish.outbox import Outbox
+from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import Broker, Closed, Tls, Wire
-from vedette_edge.topics import Topics
+from vedette_edge.topics import BirthCamera, Topics
 
 TOPICS = Topics("hall", "n1")
 
@@ -31,7 +32,7 @@ def event(number):
 
 @pytest.fixture
 def outbox(tmp_path):
-    outbox = Outbox(tmp_path / "outbox.db")
+    outbox = Outbox(tmp_path / "outbox.db", gap_topic=TOPICS.gap)
     yield outbox
     outbox.close()
 
@@ -40,16 +41,24 @@ def outbox(tmp_path):
 def make_link(tmp_path, outbox):
     links = []
 
-    def make(port, protocol="5", **broker):
-        announcer = Announcer(TOPICS, "boot", "m", "0" * 64, "v", ("a",), (), lambda: 1.0)
+    def make(port, protocol="5", routes=(), rate=200.0, **broker):
+        cameras = []
+
+        def describe():
+            return Description((), tuple(BirthCamera(id=name, source="file") for name in cameras))
+
+        announcer = Announcer(TOPICS, "boot", describe, lambda: 1.0)
         link = MqttLink(
             Broker("127.0.0.1", port, protocol, **broker),
             "node",
             outbox,
             announcer,
             Sessions(tmp_path / "session"),
+            routes=routes,
+            late_per_second=rate,
             jitter=lambda: 0.05,
         )
+        link.described = cameras
         links.append(link)
         link.start()
         return link
@@ -107,6 +116,114 @@ def test_retained_statuses_wait_for_a_later_subscriber(broker_port, make_link):
         for kind in ("state", "birth", "status"):
             listener.wait_for(kind)
             assert listener.of(kind)[0].retained
+
+
+def test_what_is_new_goes_before_what_waited(tmp_path, broker_port, make_link, outbox):
+    outbox.put([event(number) for number in range(300)])
+    outbox.rewind(late=True)
+    with Listener(broker_port) as listener:
+        link = make_link(broker_port, rate=100.0)
+        wait_until(lambda: listener.of("events"))
+        link.put([event(1000), event(1001)])
+        wait_until(lambda: len(outbox) == 0)
+        wait_until(lambda: len(listener.of("events")) == 302)
+        came = [(payload["n"], payload["hist"]) for payload in listener.payloads("events")]
+    late = [number for number, hist in came if hist]
+    assert late == list(range(300))
+    assert [number for number, hist in came if not hist] == [1000, 1001]
+    assert came.index((1001, False)) < 250
+
+
+def test_in_a_hurry_what_waited_goes_at_once(broker_port, make_link, outbox):
+    outbox.put([event(number) for number in range(200)])
+    outbox.rewind(late=True)
+    link = make_link(broker_port, rate=1.0)
+    wait_until(lambda: 0 < len(outbox) < 200)
+    link.hurry()
+    wait_until(lambda: len(outbox) == 0)
+
+
+def test_unheard_by_any_control_room_it_goes_slowly(broker_port, make_link, outbox):
+    with Listener(broker_port) as listener:
+        away = Message("vedette/v1/hall/host/room/state", b'{"online": false, "timestamp": 1}', retain=True)
+        listener.send(away)
+        listener.wait_for("state", lambda state: "online" in state)
+        outbox.put([event(number) for number in range(50)])
+        outbox.rewind(late=True)
+        link = make_link(broker_port, rate=30.0)
+        wait_until(lambda: len(outbox) < 50)
+        link.put([event(1000)])
+        wait_until(lambda: 1000 in [payload["n"] for payload in listener.payloads("events")])
+        assert len(outbox) > 10
+        listener.send(Message(away.topic, b'{"online": true, "timestamp": 2}', retain=True))
+        wait_until(lambda: len(outbox) == 0)
+
+
+def test_trouble_makes_the_node_degraded_until_it_is_over(broker_port, make_link):
+    with Listener(broker_port) as listener:
+        link = make_link(broker_port)
+        listener.wait_for("state", lambda state: state["state"] == "ready")
+        link.report("disk", "it is full")
+        link.report("disk", "it is full")
+        link.report("sun", "it is hot")
+        assert listener.wait_for("state", lambda state: "hot" in state["reason"])["state"] == "degraded"
+        link.report("disk", "")
+        link.report("sun", "")
+        wait_until(lambda: len(listener.of("state")) == 5)
+        states = [(state["state"], state["reason"]) for state in listener.payloads("state")]
+    assert states == [
+        ("ready", ""),
+        ("degraded", "it is full"),
+        ("degraded", "it is full; it is hot"),
+        ("degraded", "it is hot"),
+        ("ready", ""),
+    ]
+
+
+def test_a_birth_is_said_again_with_a_higher_version_when_something_changed(broker_port, make_link):
+    with Listener(broker_port) as listener:
+        link = make_link(broker_port)
+        assert listener.wait_for("birth")["version"] == 1
+        link.described.append("yard")
+        link.introduce()
+        birth = listener.wait_for("birth", lambda birth: birth["version"] == 2)
+        link.introduce()
+        wait_until(lambda: len(listener.of("birth")) == 3)
+        assert listener.payloads("birth")[-1]["version"] == 2
+    assert birth["cameras"] == [{"id": "yard", "source": "file"}]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_what_is_received_goes_to_its_route_and_one_that_raises_ends_nothing(
+    broker_port, make_link, protocol, caplog
+):
+    taken = []
+
+    def take(received):
+        taken.append(received.payload)
+        if received.payload == b"bad":
+            raise ValueError("no good")
+
+    with Listener(broker_port) as listener:
+        link = make_link(broker_port, protocol, routes=[Route(TOPICS.command("+"), take)])
+        listener.wait_for("state", lambda state: state["state"] == "ready")
+        for payload in (b"bad", b"good"):
+            listener.send(Message(TOPICS.command("a"), payload))
+        listener.send(Message("vedette/v1/hall/n2/cmd/a", b"foreign"))
+        wait_until(lambda: b"good" in taken)
+        link.put([event(1)])
+        listener.wait_for("events")
+    assert taken == [b"bad", b"good"]
+    assert "no good" in caplog.text
+
+
+def test_what_is_told_later_comes_later(broker_port, make_link):
+    with Listener(broker_port) as listener:
+        link = make_link(broker_port)
+        link.tell_later(0.6, Message(TOPICS.metrics, b'{"n": 2}', qos=0))
+        link.tell_later(0.0, Message(TOPICS.metrics, b'{"n": 1}', qos=0))
+        wait_until(lambda: len(listener.of("metrics")) == 2)
+        assert [payload["n"] for payload in listener.payloads("metrics")] == [1, 2]
 
 
 def test_an_embedded_broker_takes_it_all_with_mqtt_3_1_1(make_link, outbox):
@@ -211,7 +328,8 @@ def test_a_message_that_the_broker_refuses_stays_in_the_store(
     link = make_link(port)
     link.put([event(1), Message("elsewhere", b"{}"), event(2)])
     wait_until(lambda: len(outbox) == 1)
-    assert outbox.peek(1)[0].message.topic == "elsewhere"
+    outbox.rewind(late=False)
+    assert outbox.take(1, late=False)[0].message.topic == "elsewhere"
     wait_until(lambda: "refuses elsewhere" in caplog.text)
 
 
