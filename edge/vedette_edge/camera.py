@@ -82,6 +82,11 @@ class Camera:
         return self._queue.dropped
 
     @property
+    def queued(self) -> int:
+        """Frames that wait for inference."""
+        return len(self._queue)
+
+    @property
     def finished(self) -> bool:
         """Whether both threads have ended."""
         return not any(thread.is_alive() for thread in self._threads)

@@ -3,6 +3,8 @@
     vedette/v1/{site}/{node}/state                 retained, also the last will
     vedette/v1/{site}/{node}/birth                 retained, what the node is
     vedette/v1/{site}/{node}/metrics               how it is doing
+    vedette/v1/{site}/{node}/governor              retained, what it does to spare its device
+    vedette/v1/{site}/{node}/config/report         retained, what became of the latest configuration
     vedette/v1/{site}/{node}/cam/{cam}/status      retained
     vedette/v1/{site}/{node}/cam/{cam}/events      new, update, end
     vedette/v1/{site}/{node}/cam/{cam}/heatmap     retained, JPEG bytes
@@ -19,7 +21,7 @@ the MQTT version; the picture is sent first. Delivery is at least once: drop an 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,13 +34,18 @@ __all__ = [
     "Area",
     "Birth",
     "BirthCamera",
+    "CameraMetrics",
     "CameraStatus",
+    "ConfigReport",
     "Event",
+    "GovernorState",
     "Identifier",
     "Metrics",
+    "ModelMetrics",
     "NodeState",
     "Percentiles",
     "Picture",
+    "StepName",
     "Topics",
     "parse_event",
 ]
@@ -73,6 +80,21 @@ class Topics:
     def metrics(self) -> str:
         """How the node is doing (`Metrics`)."""
         return f"{self._node}/metrics"
+
+    @property
+    def governor(self) -> str:
+        """What the node does to spare its device (`GovernorState`)."""
+        return f"{self._node}/governor"
+
+    @property
+    def doctor(self) -> str:
+        """Where `edge-agent doctor` tries whether this node may write; nobody need read it."""
+        return f"{self._node}/doctor"
+
+    @property
+    def config_report(self) -> str:
+        """What became of the latest configuration (`ConfigReport`)."""
+        return f"{self._node}/config/report"
 
     def status(self, camera: str) -> str:
         """Whether a camera gives frames (`CameraStatus`)."""
@@ -191,6 +213,26 @@ class Percentiles(_Payload):
     max: float = Field(ge=0)
 
 
+class CameraMetrics(_Payload):
+    """One camera in `metrics`."""
+
+    id: Identifier
+    fps: float = Field(ge=0, description="Frames read a second, lately.")
+    frames: int = Field(ge=0, description="Frames read.")
+    dropped: int = Field(ge=0, description="Frames dropped because inference was behind.")
+    queued: int = Field(ge=0, description="Frames that wait for inference.")
+    restarts: int = Field(ge=0, description="How often it came back.")
+
+
+class ModelMetrics(_Payload):
+    """One model in `metrics`."""
+
+    name: Identifier
+    variant: str = Field(description="Which form of the model runs.")
+    inference_ms: Percentiles
+    failovers: int = Field(ge=0, description="How often another variant had to take over.")
+
+
 class Metrics(_Payload):
     """Payload of `metrics`."""
 
@@ -202,9 +244,51 @@ class Metrics(_Payload):
     windows: int = Field(ge=0, description="Clips that the network judged.")
     events: int = Field(ge=0, description="Event messages written to the outbox.")
     outbox: int = Field(ge=0, description="Messages waiting for the broker.")
-    inference_ms: Percentiles
+    cameras: tuple[CameraMetrics, ...]
+    models: tuple[ModelMetrics, ...]
+    queue_ms: Percentiles = Field(description="From capture of a frame to the start of its processing.")
+    gate_ms: Percentiles = Field(description="Of the motion gate, a frame.")
+    inference_ms: Percentiles = Field(description="Of all models, a call.")
+    decide_ms: Percentiles = Field(description="Of decision and drawing, a verdict.")
     publish_ms: Percentiles = Field(description="From capture of a clip's last frame to the broker's PUBACK.")
-    rss_bytes: int = Field(ge=0)
+    temperature_c: float | None = Field(description="Of the hottest sensor that counts, degrees Celsius.")
+    rss_bytes: int = Field(ge=0, description="Resident memory of the agent's process.")
+    rss_total_bytes: int = Field(
+        ge=0, description="Of it and its child processes; memory that they share counts for each."
+    )
+    governor: int = Field(ge=0, le=6, description="Step of the governor; 0: nothing is held back.")
+
+
+StepName: TypeAlias = Literal[
+    "normal",
+    "fewer-pictures",
+    "longer-hop",
+    "smaller-pictures",
+    "cheaper-variant",
+    "cameras-paused",
+    "all-paused",
+]
+
+
+class GovernorState(_Payload):
+    """Payload of `governor`; each step holds back what those before it do, and more."""
+
+    ts: float = Field(description="Unix time, seconds.")
+    step: int = Field(ge=0, le=6)
+    name: StepName
+    reason: str = Field(description="What led here; empty at step 0.")
+    paused: tuple[Identifier, ...] = Field(description="Cameras that are paused.")
+
+
+class ConfigReport(_Payload):
+    """Payload of `config/report`."""
+
+    ts: float = Field(description="Unix time, seconds.")
+    ok: bool = Field(description="Whether it is right; where it is not, the old one stays.")
+    dry_run: bool = Field(default=False, description="It was only tried; nothing was changed.")
+    sha256: str = Field(description="Of the document.")
+    error: str = ""
+    changes: tuple[str, ...] = Field(default=(), description="Sentences.")
 
 
 def parse_event(payload: bytes) -> Event:
