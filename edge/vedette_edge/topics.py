@@ -213,6 +213,9 @@ class Percentiles(_Payload):
     max: float = Field(ge=0)
 
 
+_NOT_MEASURED = Percentiles(count=0, p50=0.0, p95=0.0, max=0.0)
+
+
 class CameraMetrics(_Payload):
     """One camera in `metrics`."""
 
@@ -234,7 +237,7 @@ class ModelMetrics(_Payload):
 
 
 class Metrics(_Payload):
-    """Payload of `metrics`."""
+    """Payload of `metrics`. What an older agent does not tell has a default."""
 
     ts: float = Field(description="Unix time, seconds.")
     boot: str
@@ -244,19 +247,23 @@ class Metrics(_Payload):
     windows: int = Field(ge=0, description="Clips that the network judged.")
     events: int = Field(ge=0, description="Event messages written to the outbox.")
     outbox: int = Field(ge=0, description="Messages waiting for the broker.")
-    cameras: tuple[CameraMetrics, ...]
-    models: tuple[ModelMetrics, ...]
-    queue_ms: Percentiles = Field(description="From capture of a frame to the start of its processing.")
-    gate_ms: Percentiles = Field(description="Of the motion gate, a frame.")
+    cameras: tuple[CameraMetrics, ...] = ()
+    models: tuple[ModelMetrics, ...] = ()
+    queue_ms: Percentiles = Field(
+        default=_NOT_MEASURED, description="From capture of a frame to the start of its processing."
+    )
+    gate_ms: Percentiles = Field(default=_NOT_MEASURED, description="Of the motion gate, a frame.")
     inference_ms: Percentiles = Field(description="Of all models, a call.")
-    decide_ms: Percentiles = Field(description="Of decision and drawing, a verdict.")
+    decide_ms: Percentiles = Field(default=_NOT_MEASURED, description="Of decision and drawing, a verdict.")
     publish_ms: Percentiles = Field(description="From capture of a clip's last frame to the broker's PUBACK.")
-    temperature_c: float | None = Field(description="Of the hottest sensor that counts, degrees Celsius.")
+    temperature_c: float | None = Field(
+        default=None, description="Of the hottest sensor that counts, degrees Celsius."
+    )
     rss_bytes: int = Field(ge=0, description="Resident memory of the agent's process.")
     rss_total_bytes: int = Field(
-        ge=0, description="Of it and its child processes; memory that they share counts for each."
+        default=0, ge=0, description="Of it and its child processes; memory that they share counts for each."
     )
-    governor: int = Field(ge=0, le=6, description="Step of the governor; 0: nothing is held back.")
+    governor: int = Field(default=0, ge=0, le=6, description="Step of the governor; 0: nothing is held back.")
 
 
 StepName: TypeAlias = Literal[
