@@ -30,7 +30,7 @@ from vedette_edge.ids import new_ulid
 from vedette_edge.judges import Verdict
 from vedette_edge.operation.governor import Governor, Step, paused_cameras
 from vedette_edge.operation.overview import Overview, Parts
-from vedette_edge.operation.sensors import SystemSensors
+from vedette_edge.operation.sensors import Sensors, SystemSensors
 from vedette_edge.operation.serving import served
 from vedette_edge.operation.timing import QueueClock
 from vedette_edge.pictures import Pairing, save_picture
@@ -103,6 +103,7 @@ class Agent:
         outbox: Outbox,
         broker: Broker,
         on_verdict: OnVerdict | None = None,
+        sensors: Sensors | None = None,
     ) -> None:
         """Wire the parts; nothing runs before `run`.
 
@@ -136,7 +137,7 @@ class Agent:
                 link=self._link,
             )
         )
-        self._sensors = SystemSensors()
+        self._sensors = sensors or SystemSensors()
         self._governor = Governor(config.governor)
         self._step: Step | None = None
         self._next_reading = 0.0

@@ -150,4 +150,5 @@ class Camera:
 
     def _failed(self, error: Exception) -> None:
         self.error = self.error or error
-        _log.error("camera '%s': %s", self.name, error, exc_info=not isinstance(error, VedetteError))
+        defect = not isinstance(error, VedetteError)
+        _log.error("camera '%s': %s", self.name, error, exc_info=defect, extra={"camera": self.name})

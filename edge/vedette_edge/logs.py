@@ -49,9 +49,10 @@ class RepeatFilter(logging.Filter):
 
 
 def _subject(record: logging.LogRecord) -> str:
-    """Return whom a line is about: its camera, else the first text that it was given."""
-    texts = (one for one in record.args if isinstance(one, str)) if isinstance(record.args, tuple) else ()
-    return str(getattr(record, "camera", None) or next(iter(texts), ""))
+    """Return what a line is about: its event, else its camera, else the first text that it was given."""
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    texts = (getattr(record, "event", None), getattr(record, "camera", None), *arguments)
+    return next((text for text in texts if isinstance(text, str)), "")
 
 
 class _JsonFormatter(logging.Formatter):

@@ -89,6 +89,10 @@ def test_other_cameras_and_other_places_are_not_held_back(repeats):
     assert repeats.filter(record(camera="roof"))
 
 
+def test_events_are_never_held_back(repeats):
+    assert all(repeats.filter(record(camera="door", event=f"event-{number}")) for number in range(100))
+
+
 @given(st.lists(st.tuples(st.floats(0, 3600), st.integers(0, 3)), max_size=200))
 def test_nothing_is_lost_from_the_count(history):
     now = [0.0]

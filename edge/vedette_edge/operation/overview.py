@@ -6,6 +6,7 @@ counters when it is asked. Safe from any thread.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -34,6 +35,8 @@ from vedette_edge.topics import CameraMetrics, GovernorState, Metrics, ModelMetr
 from vedette_edge.watcher import Watcher
 
 __all__ = ["Link", "Overview", "Parts"]
+
+_log = logging.getLogger(__name__)
 
 
 class Link(Protocol):
@@ -114,11 +117,14 @@ class Overview:
             noted.status, noted.reason = status, reason
 
     def note_messages(self, camera: str, messages: Sequence[Message]) -> None:
-        """Take note of the events among a camera's messages."""
+        """Take note of the events among a camera's messages, and log their beginnings and ends."""
         for message in messages:
             if message.content_type != JSON:
                 continue
             event = parse_event(message.payload)
+            if event.type != "update":
+                fields = {"camera": camera, "event": event.id, "label": event.label, "type": event.type}
+                _log.info("camera '%s': %s, %s", camera, event.label, event.type, extra=fields)
             last = LastEvent(type=event.type, label=event.label, score=event.score, ts=self._now())
             with self._lock:
                 self._noted.setdefault(camera, _Noted()).last_event = last

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -101,10 +102,12 @@ def test_a_camera_that_comes_back_was_restarted(world):
     assert overview.metrics().cameras[0].restarts == 1
 
 
-def test_the_latest_event_of_a_camera_is_told(world):
+def test_the_latest_event_of_a_camera_is_told_and_logged(world, caplog):
     picture = Message("t", b"jpeg", content_type="image/jpeg")
     messages = [picture, *(Message("t", event(kind).model_dump_json().encode()) for kind in ("new", "end"))]
-    world.overview.note_messages("door", messages)
+    with caplog.at_level(logging.INFO):
+        world.overview.note_messages("door", messages)
+    assert [(one.camera, one.type) for one in caplog.records] == [("door", "new"), ("door", "end")]
     last = world.overview.status().cameras[0].last_event
     assert (last.type, last.label, last.ts) == ("end", "fight", NOW)
 
