@@ -29,7 +29,11 @@ from vedette_edge.events import JPEG, EventWriter, PictureStyle
 from vedette_edge.health import Notifier, Watchdog
 from vedette_edge.ids import new_ulid
 from vedette_edge.judges import Verdict
-from vedette_edge.metrics import resident_bytes
+from vedette_edge.operation.governor import Governor, Step, paused_cameras
+from vedette_edge.operation.overview import Overview, Parts
+from vedette_edge.operation.sensors import Sensors, SystemSensors
+from vedette_edge.operation.serving import served
+from vedette_edge.operation.timing import QueueClock
 from vedette_edge.pictures import Pairing, save_picture
 from vedette_edge.pipeline import Pipeline
 from vedette_edge.publish.announce import Announcer, Description
@@ -38,7 +42,7 @@ from vedette_edge.publish.mqtt import MqttLink
 from vedette_edge.publish.outbox import Outbox
 from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import Broker, Tls
-from vedette_edge.topics import BirthCamera, BirthModel, Metrics, Topics, parse_event
+from vedette_edge.topics import BirthCamera, BirthModel, Topics, parse_event
 from vedette_edge.watcher import Watcher
 
 __all__ = ["Agent", "broker_of", "run_agent"]
@@ -47,6 +51,7 @@ _log = logging.getLogger(__name__)
 
 _TICK = 0.1  # seconds between two looks of the supervisor
 _DRAIN_TICK = 0.02
+_READING = 2.0  # seconds between two looks at the sensors
 OnVerdict: TypeAlias = Callable[[str, str, Verdict], None]
 """Told of (camera, model, verdict)."""
 
@@ -83,6 +88,7 @@ def run_agent(
             broker = Broker(*embedded, protocol="3.1.1", keepalive=config.mqtt.keepalive)
             _log.info("embedded broker on %s; it speaks MQTT 3.1.1, so that is used", broker)
         agent = Agent(config, models, outbox, broker, on_verdict)
+        served(stack, config, agent.overview)
         stack.enter_context(_signals_caught(agent.stop))
         agent.run()
 
@@ -103,6 +109,7 @@ class Agent:
         outbox: Outbox,
         broker: Broker,
         on_verdict: OnVerdict | None = None,
+        sensors: Sensors | None = None,
     ) -> None:
         """Wire the parts; nothing runs before `run`.
 
@@ -124,6 +131,23 @@ class Agent:
             Sessions(config.state_dir / "session"),
             late_per_second=config.outbox.late_per_second,
         )
+        self.overview = Overview(
+            Parts(
+                site=config.site,
+                node=config.node,
+                boot=self._boot,
+                broker=str(broker),
+                models=models,
+                cameras=lambda: self._cameras,
+                watchers=lambda: self._watchers,
+                waiting=outbox.__len__,
+                link=self._link,
+            )
+        )
+        self._sensors = sensors or SystemSensors()
+        self._governor = Governor(config.governor)
+        self._step: Step | None = None
+        self._next_reading = 0.0
         next_seq = itertools.count(1).__next__
         self._watchers: list[Watcher] = []
         self._cameras = [
@@ -131,7 +155,7 @@ class Agent:
         ]
         for camera in config.cameras:
             if not camera.enabled:
-                self._tell_status(camera.id, "disabled", "")
+                self._on_status(camera.id, "disabled", "")
         self._notifier = Notifier()
         beats = [beat for camera in self._cameras for beat in camera.heartbeats]
         self._watchdog = Watchdog(self._notifier, [*beats, self._link.heartbeat])
@@ -160,7 +184,7 @@ class Agent:
         self._wait(lambda: all(camera.finished for camera in self._cameras), _PATIENCE, _DRAIN_TICK)
         self._link.hurry()
         self._wait(self._delivered, self._config.drain_timeout, _DRAIN_TICK)
-        self._link.tell(self._announcer.metrics(self._measure()))
+        self._link.tell(self._announcer.metrics(self.overview.metrics()))
         self._link.close()
         self._raise_failures()
         self._account_for_the_rest()
@@ -177,9 +201,11 @@ class Agent:
         until = time.monotonic() + seconds
         while not done() and self._stops < 2 and (now := time.monotonic()) < until:
             self._watchdog.tick(now)
+            if now >= self._next_reading:
+                self._govern(now)
             if now >= self._next_metrics:
                 self._next_metrics = now + self._config.metrics_interval
-                self._link.tell(self._announcer.metrics(self._measure()))
+                self._link.tell(self._announcer.metrics(self.overview.metrics()))
             time.sleep(tick)
 
     def _raise_failures(self) -> None:
@@ -203,20 +229,19 @@ class Agent:
             raise BrokerError(sentence)
         _log.warning("%s", sentence)
 
-    def _measure(self) -> Metrics:
-        return Metrics(
-            ts=time.time(),
-            boot=self._boot,
-            uptime=round(time.monotonic() - self._began, 3),
-            frames=sum(camera.frames for camera in self._cameras),
-            dropped=sum(camera.dropped for camera in self._cameras),
-            windows=sum(watcher.windows for watcher in self._watchers),
-            events=sum(camera.events for camera in self._cameras),
-            outbox=len(self._outbox),
-            inference_ms=self._some_model.session.durations.percentiles(),
-            publish_ms=self._link.latency.percentiles(),
-            rss_bytes=resident_bytes(),
-        )
+    def _govern(self, now: float) -> None:
+        """Look at the sensors, and publish the governor's step where it changes."""
+        self._next_reading = now + _READING
+        reading = self._sensors.read()
+        self.overview.note_reading(reading)
+        step = self._governor.tick(now, reading)
+        if step != self._step:
+            self._step = step
+            paused = paused_cameras(step, {camera.id: camera.priority for camera in self._config.cameras})
+            state = self.overview.note_step(step, self._governor.reason, paused)
+            if state.reason:
+                _log.warning("governor: step %d, %s: %s", step.number, step.name, state.reason)
+            self._link.announce(self._announcer.governor(state))
 
     def _describe(self) -> Description:
         models = [
@@ -241,7 +266,6 @@ class Agent:
     def _make_camera(
         self, camera: CameraConfig, next_seq: Callable[[], int], on_verdict: OnVerdict | None
     ) -> Camera:
-        snapshots = self._config.snapshots
         watchers = [
             self._make_watcher(camera, self._models[name], next_seq, on_verdict)
             for name in self._config.models_of(camera)
@@ -249,16 +273,22 @@ class Agent:
         self._watchers += watchers
         return Camera(
             camera.id,
-            lambda pause: open_capture(camera, pause, partial(self._tell_status, camera.id)),
-            Pipeline(watchers),
+            lambda pause: open_capture(camera, pause, partial(self._on_status, camera.id)),
+            Pipeline(watchers, guards=[QueueClock(self.overview.stages.queue)]),
             self._link,
             pressure=camera.pressure,
-            on_status=self._tell_status,
-            on_messages=partial(_archive, snapshots.directory) if snapshots.directory else None,
+            on_status=self._on_status,
+            on_messages=partial(self._on_messages, camera.id),
         )
 
-    def _tell_status(self, camera: str, status: Status, reason: str) -> None:
+    def _on_status(self, camera: str, status: Status, reason: str) -> None:
+        self.overview.note_status(camera, status, reason)
         self._link.announce(self._announcer.status(camera, status, reason))
+
+    def _on_messages(self, camera: str, messages: Sequence[Message]) -> None:
+        self.overview.note_messages(camera, messages)
+        if self._config.snapshots.directory:
+            _archive(self._config.snapshots.directory, messages)
 
     def _make_watcher(
         self, camera: CameraConfig, model: Model, next_seq: Callable[[], int], on_verdict: OnVerdict | None
@@ -283,6 +313,7 @@ class Agent:
             labels=alarm_labels(camera, manifest),
             events=events,
             on_verdict=partial(on_verdict, camera.id, model.name) if on_verdict else None,
+            spent=self.overview.stages.decide,
         )
 
 

@@ -84,6 +84,11 @@ class Camera:
         return self._source.restarts
 
     @property
+    def queued(self) -> int:
+        """Frames that wait for inference."""
+        return len(self._queue)
+
+    @property
     def finished(self) -> bool:
         """Whether both threads have ended."""
         return not any(thread.is_alive() for thread in self._threads)
@@ -145,4 +150,5 @@ class Camera:
 
     def _failed(self, error: Exception) -> None:
         self.error = self.error or error
-        _log.error("camera '%s': %s", self.name, error, exc_info=not isinstance(error, VedetteError))
+        defect = not isinstance(error, VedetteError)
+        _log.error("camera '%s': %s", self.name, error, exc_info=defect, extra={"camera": self.name})

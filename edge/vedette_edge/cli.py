@@ -1,4 +1,4 @@
-"""The command line of the device: `edge-agent run`, `check-config`, `watch`, `benchmark`."""
+"""The command line of the device: `edge-agent run`, `check-config`, `watch`, and others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vedette_edge.benchmark import Benchmark, keep, kept, run_benchmark, stores
 from vedette_edge.broker import parse_address
 from vedette_edge.bundle import Bundle, open_bundle
 from vedette_edge.choice import candidates
-from vedette_edge.commands import install, provision, send
+from vedette_edge.commands import doctor, install, provision, send, status
 from vedette_edge.commands.broker import add_broker_options, broker_of_options
 from vedette_edge.config import AgentConfig, ModelConfig, Threads, check_cameras, load_config
 from vedette_edge.errors import DataError
@@ -55,6 +55,8 @@ def _make_parser() -> argparse.ArgumentParser:
     provision.add_parser(commands)
     install.add_parsers(commands)
     send.add_parser(commands)
+    status.add_parser(commands)
+    doctor.add_parser(commands)
     return parser
 
 

@@ -38,6 +38,10 @@ class HandOver(Generic[T]):
         """How many items were dropped."""
         return self._dropped
 
+    def __len__(self) -> int:
+        """Return how many items wait."""
+        return len(self._items)
+
     def put(self, item: T, beat: Callable[[], None]) -> bool:
         """Hand an item over; return False, without it, once the queue is closed."""
         with self._changed:

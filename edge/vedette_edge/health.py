@@ -11,7 +11,7 @@ import itertools
 import logging
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 __all__ = ["Heartbeat", "Notifier", "Watchdog"]
 
@@ -69,22 +69,32 @@ class Notifier:
 
 
 class Watchdog:
-    """Feeds systemd's watchdog while all workers make progress."""
+    """Feeds systemd's watchdog while all workers make progress. Its methods belong to one thread."""
 
     def __init__(
         self,
         notifier: Notifier,
-        heartbeats: Sequence[Heartbeat],
+        heartbeats: Iterable[Heartbeat],
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Feed at half of `WATCHDOG_USEC`; without that variable, never."""
         given = (os.environ if environment is None else environment).get("WATCHDOG_USEC", "")
         self._interval = int(given) / 2e6 if given.isdigit() else 0.0
         self._notifier = notifier
-        self._heartbeats = heartbeats
-        self._seen = [-1] * len(heartbeats)
+        self._seen: dict[Heartbeat, int] = {}
         self._stuck: list[str] = []
         self._fed: float | None = None
+        self.watch(*heartbeats)
+
+    def watch(self, *heartbeats: Heartbeat) -> None:
+        """Expect progress of more workers."""
+        for beat in heartbeats:
+            self._seen.setdefault(beat, -1)
+
+    def forget(self, *heartbeats: Heartbeat) -> None:
+        """Expect no more progress of workers that were taken out of service."""
+        for beat in heartbeats:
+            self._seen.pop(beat, None)
 
     def tick(self, now: float) -> list[str]:
         """Feed the watchdog if it is time to.
@@ -97,8 +107,9 @@ class Watchdog:
         """
         if not self._interval or (self._fed is not None and now - self._fed < self._interval):
             return []
-        pairs = zip(self._heartbeats, self._seen, strict=True)
-        stuck = [beat.name for beat, seen in pairs if not beat.retired and beat.beats <= seen]
+        # One that has ended is forgotten: over the years, many cameras may come and go.
+        self.forget(*[beat for beat in self._seen if beat.retired])
+        stuck = [beat.name for beat, seen in self._seen.items() if beat.beats <= seen]
         if stuck:
             # Asked again at each tick: a worker that was only slow is forgiven as soon as it beats.
             if stuck != self._stuck:
@@ -106,6 +117,6 @@ class Watchdog:
             self._stuck = stuck
             return stuck
         self._fed, self._stuck = now, []
-        self._seen = [beat.beats for beat in self._heartbeats]
+        self._seen = {beat: beat.beats for beat in self._seen}
         self._notifier.send("WATCHDOG=1")
         return []

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -42,6 +42,7 @@ __all__ = [
     "Birth",
     "BirthCamera",
     "BirthModel",
+    "CameraMetrics",
     "CameraStatus",
     "ConfigReport",
     "Event",
@@ -50,9 +51,11 @@ __all__ = [
     "HostState",
     "Identifier",
     "Metrics",
+    "ModelMetrics",
     "NodeState",
     "Percentiles",
     "Picture",
+    "StepName",
     "Topics",
     "parse_event",
     "topic_part",
@@ -93,6 +96,11 @@ class Topics:
     def governor(self) -> str:
         """What the node does to spare its device (`GovernorState`)."""
         return f"{self._node}/governor"
+
+    @property
+    def doctor(self) -> str:
+        """Where `edge-agent doctor` tries whether this node may write; nobody need read it."""
+        return f"{self._node}/doctor"
 
     @property
     def config_report(self) -> str:
@@ -263,8 +271,31 @@ class Percentiles(_Payload):
     max: float = Field(ge=0)
 
 
+_NOT_MEASURED = Percentiles(count=0, p50=0.0, p95=0.0, max=0.0)
+
+
+class CameraMetrics(_Payload):
+    """One camera in `metrics`."""
+
+    id: Identifier
+    fps: float = Field(ge=0, description="Frames read a second, lately.")
+    frames: int = Field(ge=0, description="Frames read.")
+    dropped: int = Field(ge=0, description="Frames dropped because inference was behind.")
+    queued: int = Field(ge=0, description="Frames that wait for inference.")
+    restarts: int = Field(ge=0, description="How often it came back.")
+
+
+class ModelMetrics(_Payload):
+    """One model in `metrics`."""
+
+    name: Identifier
+    variant: str = Field(description="Which form of the model runs.")
+    inference_ms: Percentiles
+    failovers: int = Field(ge=0, description="How often another variant had to take over.")
+
+
 class Metrics(_Payload):
-    """Payload of `metrics`."""
+    """Payload of `metrics`. What an older agent does not tell has a default."""
 
     ts: float = Field(description="Unix time, seconds.")
     boot: str
@@ -274,9 +305,34 @@ class Metrics(_Payload):
     windows: int = Field(ge=0, description="Clips that the network judged.")
     events: int = Field(ge=0, description="Event messages written to the outbox.")
     outbox: int = Field(ge=0, description="Messages waiting for the broker.")
-    inference_ms: Percentiles
+    cameras: tuple[CameraMetrics, ...] = ()
+    models: tuple[ModelMetrics, ...] = ()
+    queue_ms: Percentiles = Field(
+        default=_NOT_MEASURED, description="From capture of a frame to the start of its processing."
+    )
+    gate_ms: Percentiles = Field(default=_NOT_MEASURED, description="Of the motion gate, a frame.")
+    inference_ms: Percentiles = Field(description="Of all models, a call.")
+    decide_ms: Percentiles = Field(default=_NOT_MEASURED, description="Of decision and drawing, a verdict.")
     publish_ms: Percentiles = Field(description="From capture of a clip's last frame to the broker's PUBACK.")
-    rss_bytes: int = Field(ge=0)
+    temperature_c: float | None = Field(
+        default=None, description="Of the hottest sensor that counts, degrees Celsius."
+    )
+    rss_bytes: int = Field(ge=0, description="Resident memory of the agent's process.")
+    rss_total_bytes: int = Field(
+        default=0, ge=0, description="Of it and its child processes; memory that they share counts for each."
+    )
+    governor: int = Field(default=0, ge=0, le=6, description="Step of the governor; 0: nothing is held back.")
+
+
+StepName: TypeAlias = Literal[
+    "normal",
+    "fewer-pictures",
+    "longer-hop",
+    "smaller-pictures",
+    "cheaper-variant",
+    "cameras-paused",
+    "all-paused",
+]
 
 
 class GovernorState(_Payload):
@@ -284,15 +340,7 @@ class GovernorState(_Payload):
 
     ts: float = Field(description="Unix time, seconds.")
     step: int = Field(ge=0, le=6)
-    name: Literal[
-        "normal",
-        "fewer-pictures",
-        "longer-hop",
-        "smaller-pictures",
-        "cheaper-variant",
-        "cameras-paused",
-        "all-paused",
-    ]
+    name: StepName
     reason: str = Field(description="What led here; empty at step 0.")
     paused: tuple[Identifier, ...] = Field(description="Cameras that are paused.")
 

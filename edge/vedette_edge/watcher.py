@@ -12,6 +12,7 @@ from vedette_edge.decision import Decider, Transition
 from vedette_edge.events import EventWriter, View
 from vedette_edge.judges import Judge, Verdict
 from vedette_edge.manifest import Decision
+from vedette_edge.metrics import Durations
 from vedette_edge.publish.base import Message
 from vedette_edge.types import Frame
 
@@ -30,6 +31,7 @@ class Watcher:
         events: EventWriter,
         now: Callable[[], float] = time.time,
         on_verdict: Callable[[Verdict], None] | None = None,
+        spent: Durations | None = None,
     ) -> None:
         """Watch one stream.
 
@@ -40,12 +42,14 @@ class Watcher:
             events: writes the messages.
             now: Unix time, seconds; asked when the stream begins, and when it restarts.
             on_verdict: told of each verdict.
+            spent: takes the time of decision and drawing.
         """
         self._judge = judge
         self._decider = Decider(decision, labels)
         self._events = events
         self._now = now
         self._on_verdict = on_verdict
+        self._spent = spent or Durations()
         self._origin: float | None = None
         self._last = 0.0
         self.windows = 0
@@ -80,8 +84,9 @@ class Watcher:
         if self._on_verdict is not None:
             self._on_verdict(verdict)
         view = View(verdict.frames, verdict.heatmap, captured)
-        changes = self._decider.push(verdict.middle, verdict.probabilities)
-        return [message for change in changes for message in self._write(change, view)]
+        with self._spent.timed():
+            changes = self._decider.push(verdict.middle, verdict.probabilities)
+            return [message for change in changes for message in self._write(change, view)]
 
     def _write(self, change: Transition, view: View) -> list[Message]:
         assert self._origin is not None

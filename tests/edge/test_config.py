@@ -81,6 +81,7 @@ def test_a_configuration_cannot_be_changed(load):
         (MINIMAL + "mqtt: {password_file: x}", "password_file needs a username"),
         (MINIMAL + "mqtt: {tls: {ca_file: a, key_file: b}}", "give both or neither"),
         (MINIMAL + "metrics_interval: .inf", "metrics_interval"),
+        (MINIMAL + "governor: {warm_celsius: 95.0}", r"hot_celsius \(90\) must be above warm_celsius \(95\)"),
         (MINIMAL + "site: again", "line 8: the key 'site' is given twice"),
         (MINIMAL + "  - {id: door, source: {type: file, path: b}}", "used twice: door"),
         (MINIMAL + "mqtt: [", "not YAML in line"),

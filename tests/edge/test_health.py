@@ -91,3 +91,31 @@ def test_without_a_watchdog_nothing_is_sent(systemd):
     watchdog = Watchdog(Notifier(environment), [Heartbeat("a")], {"WATCHDOG_USEC": "soon"})
     assert watchdog.tick(0.0) == watchdog.tick(100.0) == []
     assert pings(receiver) == 0
+
+
+def test_workers_come_and_go_while_it_runs(systemd):
+    receiver, environment = systemd
+    old, new = Heartbeat("old"), Heartbeat("new")
+    watchdog = Watchdog(Notifier(environment), [old], environment)
+    assert watchdog.tick(0.0) == []
+    watchdog.watch(new)
+    old.beat()
+    assert watchdog.tick(5.0) == []  # as at the start, one that is new has the time of one feeding
+    old.beat()
+    assert watchdog.tick(10.0) == ["new"]
+    new.beat()
+    assert watchdog.tick(11.0) == []
+    watchdog.forget(old)
+    new.beat()
+    assert watchdog.tick(16.0) == []
+    assert pings(receiver) == 4
+
+
+def test_a_worker_that_is_watched_twice_is_asked_once(systemd):
+    receiver, environment = systemd
+    beat = Heartbeat("a")
+    watchdog = Watchdog(Notifier(environment), [beat], environment)
+    watchdog.tick(0.0)
+    watchdog.watch(beat)
+    assert watchdog.tick(5.0) == ["a"]
+    assert pings(receiver) == 1

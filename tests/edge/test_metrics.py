@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-import pytest
+import subprocess
+import sys
 
-from vedette_edge.metrics import Durations, resident_bytes
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vedette_edge.metrics import Durations, Rate, family_resident_bytes, resident_bytes, spread
 
 
 def test_durations_are_told_in_milliseconds():
@@ -37,3 +42,61 @@ def test_a_system_that_does_not_tell_is_zero(tmp_path, content):
     if content is not None:
         (tmp_path / "statm").write_text(content)
     assert resident_bytes(tmp_path / "statm") == 0
+
+
+@given(st.lists(st.floats(0, 20), max_size=50))
+def test_a_histogram_counts_all_up_to_each_bound(values):
+    durations = Durations()
+    for value in values:
+        durations.add(value)
+    histogram = durations.histogram()
+    expected = [sum(value <= bound for value in values) for bound in histogram.bounds]
+    assert list(histogram.counts) == expected
+    assert histogram.counts[-1] == len(values)
+    assert histogram.total == pytest.approx(sum(values))
+
+
+def test_what_is_done_inside_is_timed_even_if_it_fails():
+    durations = Durations()
+    with pytest.raises(ValueError, match="x"), durations.timed():
+        raise ValueError("x")
+    assert durations.percentiles().count == 1
+
+
+def test_durations_of_several_parts_are_spread_together():
+    fast, slow = Durations(), Durations()
+    fast.add(0.001)
+    slow.add(0.003)
+    found = spread([fast, slow, Durations()])
+    assert (found.count, found.p50, found.max) == (2, 2.0, 3.0)
+    assert spread([]).count == 0
+
+
+def test_a_rate_is_that_of_the_last_ten_seconds():
+    rate = Rate()
+    assert rate.at(0.0, 0) == 0.0
+    assert rate.at(0.0, 5) == 0.0
+    for second in range(1, 60):
+        found = rate.at(float(second), 25 * second)
+    assert found == 25.0
+    for second in range(60, 72):
+        found = rate.at(float(second), 25 * 59)
+    assert found == 0.0
+
+
+def test_a_rate_that_is_looked_at_rarely_is_that_since_the_look_before():
+    rate = Rate()
+    rate.at(0.0, 0)
+    rate.at(30.0, 30)
+    assert rate.at(60.0, 630) == 20.0
+
+
+def test_a_child_process_counts_as_family():
+    script = "import time; b = bytearray(50_000_000); print('up', flush=True); time.sleep(60)"
+    alone = family_resident_bytes()
+    assert alone == pytest.approx(resident_bytes(), rel=0.2)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        together = family_resident_bytes()
+        child.kill()
+    assert together - alone > 40_000_000

@@ -8,9 +8,10 @@ default. `firmware-configs/edge-agent.example.yaml` documents every default.
 from __future__ import annotations
 
 from vedette_edge.config.agent import MAIN, AgentConfig, CameraConfig
-from vedette_edge.config.load import alarm_labels, check_cameras, decision_for, load_config
+from vedette_edge.config.load import alarm_labels, check_cameras, decision_for, load_config, parse_config
 from vedette_edge.config.models import AUTO, ModelConfig, TriggerConfig
 from vedette_edge.config.mqtt import MqttConfig, TlsConfig
+from vedette_edge.config.operation import GovernorConfig, PrometheusConfig
 from vedette_edge.config.pictures import SnapshotConfig
 from vedette_edge.config.rules import DecisionOverride
 from vedette_edge.config.sections import Threads
@@ -24,8 +25,10 @@ __all__ = [
     "CaptureConfig",
     "DecisionOverride",
     "FileSourceConfig",
+    "GovernorConfig",
     "ModelConfig",
     "MqttConfig",
+    "PrometheusConfig",
     "SnapshotConfig",
     "Threads",
     "TlsConfig",
@@ -34,4 +37,5 @@ __all__ = [
     "check_cameras",
     "decision_for",
     "load_config",
+    "parse_config",
 ]

@@ -20,7 +20,7 @@ from vedette_edge.validation import describe_errors
 
 NO_BOARD = "none"
 
-__all__ = ["alarm_labels", "check_cameras", "decision_for", "load_config"]
+__all__ = ["alarm_labels", "check_cameras", "decision_for", "load_config", "parse_config"]
 
 
 def load_config(path: Path) -> AgentConfig:
@@ -31,11 +31,22 @@ def load_config(path: Path) -> AgentConfig:
             key; the message names the file and everything that is wrong.
     """
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
-        # Through JSON, pydantic's strict mode still turns text into paths and lists into tuples.
-        document = json.dumps(_on_its_board(data, path), default=str)
+        data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: cannot read this configuration ({error.strerror})") from error
+    return parse_config(data, path)
+
+
+def parse_config(data: bytes, path: Path) -> AgentConfig:
+    """Read a configuration from the content of its file at `path`, which need not be there.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    try:
+        values = yaml.load(data.decode(), _UniqueKeyLoader)
+        # Through JSON, pydantic's strict mode still turns text into paths and lists into tuples.
+        document = json.dumps(_on_its_board(values, path), default=str)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f" in line {mark.line + 1}" if mark else ""

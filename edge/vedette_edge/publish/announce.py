@@ -8,7 +8,17 @@ from typing import Literal
 
 from vedette_edge import __version__
 from vedette_edge.publish.base import Message
-from vedette_edge.topics import Birth, BirthCamera, BirthModel, CameraStatus, Metrics, NodeState, Topics
+from vedette_edge.topics import (
+    Birth,
+    BirthCamera,
+    BirthModel,
+    CameraStatus,
+    ConfigReport,
+    GovernorState,
+    Metrics,
+    NodeState,
+    Topics,
+)
 
 __all__ = ["Announcer", "Description"]
 
@@ -77,3 +87,11 @@ class Announcer:
     def metrics(self, metrics: Metrics) -> Message:
         """Return how the node is doing; it may be lost."""
         return Message(self.topics.metrics, metrics.model_dump_json().encode(), qos=0)
+
+    def governor(self, state: GovernorState) -> Message:
+        """Return what the node does to spare its device."""
+        return Message(self.topics.governor, state.model_dump_json().encode(), retain=True)
+
+    def config_report(self, report: ConfigReport) -> Message:
+        """Return what became of the latest configuration."""
+        return Message(self.topics.config_report, report.model_dump_json().encode(), retain=True)

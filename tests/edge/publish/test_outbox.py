@@ -362,9 +362,7 @@ def test_a_record_of_a_gap_survives_a_restart_and_goes_on(path, make):
     assert [(gap.picture, gap.from_seq, gap.to_seq) for gap in gaps] == [(3, 1, 3)]
 
 
-def test_while_the_disk_refuses_messages_are_kept_in_memory_and_return_to_it(
-    path, make, full_disk, caplog
-):
+def test_while_the_disk_refuses_messages_are_kept_in_memory_and_return_to_it(path, make, full_disk, caplog):
     refuse, recover = full_disk
     clock = [0.0]
     outbox = make(now=lambda: clock[0])

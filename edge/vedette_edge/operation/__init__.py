@@ -1,0 +1,1 @@
+"""How the agent is watched, told, and spared: status, Prometheus, doctor, reload, governor."""

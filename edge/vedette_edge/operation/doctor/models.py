@@ -1,0 +1,75 @@
+"""The runtimes, and whether they run the bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from vedette_edge.benchmark import Benchmark, run_benchmark
+from vedette_edge.bundle import Bundle, open_bundle
+from vedette_edge.config import AUTO, ModelConfig
+from vedette_edge.operation.doctor.finding import Finding, fail, ok, warn
+
+__all__ = ["installed_version", "model", "runtimes"]
+
+_DISTRIBUTIONS = {"onnx": ("onnxruntime", "onnxruntime-gpu"), "openvino": ("openvino",)}
+_TFLITE = ("ai-edge-litert", "tflite-runtime")
+
+
+def installed_version(distributions: Iterable[str]) -> str:
+    """Return the version of the first of these that is installed; "" where none is."""
+    for name in distributions:
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+    return ""
+
+
+def runtimes(installed: Callable[[Iterable[str]], str] = installed_version) -> Finding:
+    """Name the inference runtimes that are installed."""
+    found = [installed(names) for names in (*_DISTRIBUTIONS.values(), _TFLITE)]
+    names = ", ".join(filter(None, found))
+    if not names:
+        return fail("runtimes", "none is installed", "run  pip install 'vedette[onnx]'")
+    return ok("runtimes", names)
+
+
+def model(
+    name: str,
+    config: ModelConfig,
+    *,
+    open_it: Callable[[Path], Bundle] = open_bundle,
+    run_it: Callable[..., Benchmark] = run_benchmark,
+) -> Iterator[Finding]:
+    """Tell which variants of a model load here and reproduce their golden samples, each in its own process.
+
+    Args:
+        name: of the model in the configuration.
+        config: its section.
+        open_it: opens its bundle.
+        run_it: runs each variant of a bundle, as `run_benchmark` does.
+
+    Raises:
+        BundleError: when the bundle cannot be read.
+    """
+    subject = f"model {name}"
+    bundle = open_it(config.bundle)
+    tried = run_it(bundle, threads=config.threads, seconds=0.0)
+    wanted = [one.name for one in bundle.manifest.variants] if config.variant == AUTO else [config.variant]
+    for variant in wanted:
+        if variant in tried.measured:
+            cost = tried.measured[variant]
+            yield ok(
+                subject, f"variant '{variant}' reproduces its golden samples, {cost.p50_ms:.1f} ms a call"
+            )
+    works = any(variant in tried.measured for variant in wanted)
+    for variant in wanted:
+        if variant in tried.measured:
+            continue
+        text = f"variant '{variant}' does not work here: {tried.refused.get(variant, 'the bundle has none')}"
+        if works:
+            yield warn(subject, text, "another one does, and is used; see to it if this one should be faster")
+        else:
+            yield fail(subject, text, "install its runtime, or convert the model for one that is here")
