@@ -159,12 +159,12 @@ def _check_config(options: argparse.Namespace) -> None:
     config = load_config(options.config)
     cameras = f"{len(config.cameras)} camera(s)"
     models = config.every_model
+    bundles = {name: open_bundle(model.bundle) for name, model in models.items() if model.bundle.exists()}
+    check_cameras(config, {name: bundle.manifest for name, bundle in bundles.items()})
     missing = [str(model.bundle) for model in models.values() if not model.bundle.exists()]
     if missing:
         print(f"{options.config}: right, {cameras}; its bundle {missing[0]} is not there, not checked")
         return
-    bundles = {name: open_bundle(model.bundle) for name, model in models.items()}
-    check_cameras(config, {name: bundle.manifest for name, bundle in bundles.items()})
     chosen = "; ".join(_chosen(config, model, bundles[name]) for name, model in models.items())
     print(f"{options.config}: right, {cameras}, {chosen}")
 
