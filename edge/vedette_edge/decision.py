@@ -17,7 +17,7 @@ Pure; time is an argument. For each label that may alarm, the rules in order:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -25,7 +25,7 @@ from vedette_edge.manifest import Decision
 from vedette_edge.schedule import Schedule
 from vedette_edge.types import FloatArray
 
-__all__ = ["SHARE", "Decider", "Rule", "Transition"]
+__all__ = ["SHARE", "Decider", "Rule", "Transition", "with_threshold"]
 
 SHARE = 0.5
 """Of the evidence, what lies in a zone that an event is said to be in."""
@@ -88,7 +88,7 @@ class Decider:
     def push(
         self,
         time: float,
-        probabilities: FloatArray,
+        probabilities: FloatArray | Sequence[float],
         *,
         unix_time: float,
         zones_of: Callable[[int], Mapping[str, float]] = lambda _label: {},
@@ -116,7 +116,7 @@ class Decider:
         return [change for change in changes if change is not None]
 
     def set_threshold(self, label: int, value: float) -> None:
-        """Begin events of a label at another score from now on; `off_threshold` keeps its distance below it.
+        """Begin events of a label at another score from now on; `off_threshold` changes in proportion.
 
         May be called while another thread pushes.
 
@@ -128,10 +128,17 @@ class Decider:
             raise ValueError(f"the label {label} raises no events here")
         if not 0 <= value <= 1:
             raise ValueError(f"a threshold lies in 0..1, got {value}")
-        decision = track.rule.decision
-        off = max(0.0, value - (decision.on_threshold - decision.off_threshold))
-        changed = decision.model_copy(update={"on_threshold": value, "off_threshold": off})
-        track.rule = replace(track.rule, decision=changed)
+        track.rule = replace(track.rule, decision=with_threshold(track.rule.decision, value))
+
+
+def with_threshold(decision: Decision, value: float) -> Decision:
+    """Return the same rules with another `on_threshold` (0..1), and an `off_threshold` in proportion.
+
+    A fixed distance would take `off_threshold` to 0 where scores are low, and no event would end.
+    """
+    on = decision.on_threshold
+    off = value * (decision.off_threshold / on if on else 1.0)
+    return decision.model_copy(update={"on_threshold": value, "off_threshold": min(off, value)})
 
 
 class _Seen(NamedTuple):

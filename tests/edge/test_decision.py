@@ -232,10 +232,10 @@ def test_zones_are_not_asked_where_the_score_is_low():
     assert decider.push(0.0, low, unix_time=0.0, zones_of=lambda _label: pytest.fail("asked")) == []
 
 
-def test_a_threshold_can_be_changed_while_running_and_off_keeps_its_distance():
+def test_a_threshold_can_be_changed_while_running_and_off_changes_in_proportion():
     decider = Follower(rules())
     assert decider.push(0.0, [0.0, 0.55]) == []
-    decider.decider.set_threshold(1, 0.5)
+    decider.decider.set_threshold(1, 0.45)
     assert [change.kind for change in decider.push(1.0, [0.0, 0.5])] == ["new"]
     assert decider.push(2.0, [0.0, 0.31]) == []
     assert [change.kind for change in decider.push(3.0, [0.0, 0.29])] == ["end"]
