@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import time
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -134,3 +136,12 @@ def test_zones_are_checked_also_where_the_bundle_is_not(load, tmp_path, capsys):
     path, _ = load(bundle=tmp_path / "gone", rules={"bright": {"zones": ["moon"]}})
     assert main(["check-config", str(path)]) == 2
     assert "there is no moon; there is: none" in capsys.readouterr().err
+
+
+def test_the_guides_example_is_valid(tmp_path):
+    guide = Path(__file__).parents[2] / "docs" / "decisions.md"
+    (example,) = re.findall(r"```yaml\n(.*?)```", guide.read_text(), re.DOTALL)
+    (tmp_path / "c.yaml").write_text("site: hall\nnode: node-1\nbundle: b\n" + example)
+    config = load_config(tmp_path / "c.yaml")
+    check_cameras(config, {})
+    assert config.cameras[0].rules["Fight"].zones == ("gate",)

@@ -1,15 +1,47 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
+from edge_helpers import opened, write_video
 from hypothesis import given
 from hypothesis import strategies as st
 from tuning_helpers import LABELS, decision, sample
 
+from vedette_edge.decision import Rule
+from vedette_edge.events import EventWriter, PictureStyle
+from vedette_edge.judges import ClipJudge
+from vedette_edge.probabilities import Scale
+from vedette_edge.publish.base import JSON
+from vedette_edge.topics import Topics, parse_event
 from vedette_edge.tuning.figures import figures_of
+from vedette_edge.tuning.judged import judge_clip
 from vedette_edge.tuning.trials import alerts_of, critical_scores, run_trials
+from vedette_edge.video import read_frames
+from vedette_edge.watcher import Watcher
 
 scores = st.lists(st.floats(0, 1).map(lambda value: round(value, 2)), min_size=1, max_size=20)
+
+
+def writer_of(bundle):
+    numbers = itertools.count(1)
+    return EventWriter(
+        topics=Topics("hall", "n1"),
+        camera="door",
+        labels=[label.name for label in bundle.manifest.labels],
+        spec=bundle.manifest.input,
+        outputs=bundle.manifest.outputs,
+        model_sha256=bundle.digest,
+        boot="boot",
+        next_seq=numbers.__next__,
+        new_id=lambda: f"ID{next(numbers)}",
+        style=PictureStyle(),
+    )
+
+
+def events_of(messages):
+    return [parse_event(message.payload) for message in messages if message.content_type == JSON]
 
 
 def figures(samples, rules):
@@ -75,3 +107,30 @@ def test_what_is_not_played_would_have_been_silent(clips, threshold):
     for column, one in enumerate(samples):
         events = int(trials.false_alarms[0, column]) + int(np.isfinite(trials.delays[0, column]))
         assert events == len(alerts_of(one.judged, rules, LABELS))
+
+
+@pytest.mark.parametrize("changes", [{}, {"smoothing": 3}, {"k": 2, "n": 3}, {"min_duration": 0.6}])
+def test_the_alerts_are_the_events_of_the_agent(shared_bundle, tmp_path, changes):
+    bundle, _, session = opened(shared_bundle)
+    manifest = bundle.manifest
+    rules = manifest.decision.model_copy(update=changes)
+    video = write_video(tmp_path / "v.mp4", (1, False), (1.5, True), (1.2, False), (2, True), (0.4, False))
+
+    def judge():
+        return ClipJudge(manifest.input, rules.hop, Scale(rules.temperature), session)
+
+    watcher = Watcher(judge=judge(), rules=[Rule(1, rules)], events=writer_of(bundle), now=lambda: 0.0)
+    written, told = [], []
+    for frame in read_frames(video):
+        events = events_of(watcher.push(frame))
+        told += [frame.time for event in events if event.type == "new"]
+        written += events
+    ends = [event for event in written + events_of(watcher.finish()) if event.type == "end"]
+
+    alerts = alerts_of(judge_clip(video, judge()), rules, {"bright": 1})
+    assert [alert.span.label for alert in alerts] == [event.label for event in ends]
+    assert [alert.span.start for alert in alerts] == pytest.approx([e.start_position for e in ends], abs=1e-3)
+    assert [alert.told for alert in alerts] == pytest.approx(told)
+    # The agent ends the last event at the last frame, which lasts another period.
+    assert [alert.span.end for alert in alerts] == pytest.approx([e.end_position for e in ends], abs=0.041)
+    assert len(alerts) == 2
