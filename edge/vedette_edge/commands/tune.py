@@ -140,6 +140,8 @@ def _check_labels(
     clips: Sequence[LabelledClip], known: Sequence[str], alarming: Collection[str], negative: Sequence[str]
 ) -> None:
     labels = {clip.label for clip in clips}
+    if both := sorted(set(negative) & set(alarming)):
+        raise UsageError(f"--negative {both[0]}: this label may alarm, so its clips are actions")
     unknown = sorted(labels - {*known, *negative})
     if unknown:
         raise DataError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from pydantic import ValidationError
@@ -65,8 +65,11 @@ def check_cameras(config: AgentConfig, manifests: Mapping[str, Manifest]) -> Non
         ]
         checks += [partial(_check_zones, camera, label) for label in camera.rules]
         if len(of_camera) == len(names):
-            label_checks = (_check_labels, _check_ruled_labels, _check_silent_labels)
-            checks += [partial(check, camera, of_camera) for check in label_checks]
+            checks += [
+                partial(_check_known, camera, "labels", camera.labels or (), of_camera),
+                partial(_check_known, camera, "rules", camera.rules, of_camera),
+                partial(_check_not_silent, camera, of_camera),
+            ]
     problems: list[str] = []
     for check in checks:
         try:
@@ -100,21 +103,18 @@ def _overridden(defaults: Decision, override: DecisionOverride | RuleConfig, whe
         raise ConfigError(f"{where}: {problems}") from error
 
 
-def _check_labels(camera: CameraConfig, manifests: Sequence[Manifest]) -> None:
+def _check_known(camera: CameraConfig, key: str, given: Iterable[str], manifests: Sequence[Manifest]) -> None:
     known = _names(manifests)
-    unknown = [name for name in camera.labels or () if name not in known]
+    unknown = [name for name in given if name not in known]
     if unknown:
-        raise ConfigError(f"camera '{camera.id}', labels: {_not_among(unknown, manifests)}")
+        models = ", ".join(f"'{manifest.name}'" for manifest in manifests)
+        raise ConfigError(
+            f"camera '{camera.id}', {key}: the model {models} has no {', '.join(unknown)}; "
+            f"it has: {', '.join(known)}"
+        )
 
 
-def _check_ruled_labels(camera: CameraConfig, manifests: Sequence[Manifest]) -> None:
-    known = _names(manifests)
-    unknown = [name for name in camera.rules if name not in known]
-    if unknown:
-        raise ConfigError(f"camera '{camera.id}', rules: {_not_among(unknown, manifests)}")
-
-
-def _check_silent_labels(camera: CameraConfig, manifests: Sequence[Manifest]) -> None:
+def _check_not_silent(camera: CameraConfig, manifests: Sequence[Manifest]) -> None:
     alarming = {m.labels[index].name for m in manifests for index in alarm_labels(camera, m)}
     silent = [name for name in _names(manifests) if name in camera.rules and name not in alarming]
     if silent:
@@ -134,8 +134,3 @@ def _check_zones(camera: CameraConfig, label: str) -> None:
 
 def _names(manifests: Sequence[Manifest]) -> list[str]:
     return [label.name for manifest in manifests for label in manifest.labels]
-
-
-def _not_among(unknown: Sequence[str], manifests: Sequence[Manifest]) -> str:
-    models = ", ".join(f"'{manifest.name}'" for manifest in manifests)
-    return f"the model {models} has no {', '.join(unknown)}; it has: {', '.join(_names(manifests))}"

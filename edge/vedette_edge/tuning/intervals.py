@@ -50,7 +50,5 @@ def _mean_with(probability: float, count: int) -> float:
 
 def _at_most(count: int, mean: float) -> float:
     """Return the probability of at most `count` events where `mean` are expected."""
-    if mean == 0:
-        return 1.0
     logs = (n * math.log(mean) - mean - math.lgamma(n + 1) for n in range(count + 1))
     return math.fsum(map(math.exp, logs))

@@ -54,7 +54,7 @@ def candidates(samples: Sequence[Sample], given: Decision, labels: Mapping[str, 
         _with((given.k, given.n), (value for value in COUNTS if value[1] <= windows)),
     )
     min_durations = _with(given.min_duration, (value for value in MIN_DURATIONS if value <= longest))
-    ratios = _with(_ratio(given), RATIOS)
+    ratios = _with(with_threshold(given, 1.0).off_threshold, RATIOS)
     for smoothing, (k, n) in shapes:
         levels = _thresholds(samples, labels, smoothing, k, n)
         for min_duration, ratio, on in product(min_durations, ratios, levels):
@@ -139,10 +139,6 @@ def folds_of(samples: Sequence[Sample], labels: Mapping[str, int], count: int) -
 
 def _with(first: T, others: Iterable[T]) -> list[T]:
     return list(dict.fromkeys([first, *others]))
-
-
-def _ratio(decision: Decision) -> float:
-    return decision.off_threshold / decision.on_threshold if decision.on_threshold else 1.0
 
 
 def _thresholds(

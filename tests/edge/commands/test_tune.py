@@ -92,12 +92,29 @@ def test_a_clip_that_cannot_be_decoded_is_named_and_left_out(tune, clips, tmp_pa
     assert "7 clips" in out
 
 
+def test_clips_of_which_none_can_be_decoded_are_refused(tune, clips, tmp_path, capsys):
+    spoilt = shutil.copytree(clips, tmp_path / "spoilt")
+    for video in spoilt.glob("*/*.mp4"):
+        video.write_bytes(b"no video")
+    assert tune(clips=spoilt) == 1
+    assert "not one of the clips could be decoded" in capsys.readouterr().err
+
+
+def test_on_a_terminal_progress_is_one_line(tune, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert tune() == 0
+    judging = capsys.readouterr().err.split("\n")[0]
+    assert judging.count("\r") == 8
+    assert judging.endswith("judging 8 of 8: calm/3.mp4")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "match"),
     [
         (["--groups", "none.csv"], 1, "none.csv: cannot read"),
         (["--config", "c.yaml"], 2, "--config and --camera belong together"),
         (["--variant", "int8"], 1, "no variant 'int8'"),
+        (["--negative", "bright"], 2, "this label may alarm"),
         (["--out", "/nowhere/d.yaml"], 1, "/nowhere/d.yaml: cannot write"),
     ],
 )
@@ -113,7 +130,13 @@ def test_an_unknown_camera_is_named_with_those_there_are(tune, tmp_path, shared_
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--max-false-alarms-per-hour", "0"), ("--folds", "1"), ("--folds", "x")]
+    "arguments",
+    [
+        ("--max-false-alarms-per-hour", "0"),
+        ("--max-false-alarms-per-hour", "few"),
+        ("--folds", "1"),
+        ("--folds", "x"),
+    ],
 )
 def test_wrong_numbers_are_refused(tune, arguments):
     with pytest.raises(SystemExit, match="2"):
