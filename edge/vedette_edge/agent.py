@@ -22,7 +22,7 @@ from typing import TypeAlias
 from vedette_edge.broker import EmbeddedBroker
 from vedette_edge.camera import Camera
 from vedette_edge.capture import Status, open_capture
-from vedette_edge.config import AgentConfig, CameraConfig, MqttConfig, alarm_labels, decision_for
+from vedette_edge.config import AgentConfig, CameraConfig, MqttConfig, decision_for, rules_for
 from vedette_edge.engine import Model, load_models
 from vedette_edge.errors import BrokerError, ConfigError, DataError, VideoError
 from vedette_edge.events import JPEG, EventWriter, PictureStyle
@@ -44,6 +44,7 @@ from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import Broker, Tls
 from vedette_edge.topics import BirthCamera, BirthModel, Topics, parse_event
 from vedette_edge.watcher import Watcher
+from vedette_edge.zones import Zones
 
 __all__ = ["Agent", "broker_of", "run_agent"]
 
@@ -306,12 +307,11 @@ class Agent:
             new_id=new_ulid,
             style=PictureStyle(snapshots.quality, snapshots.max_bytes, snapshots.alpha),
         )
-        decision = decision_for(camera, manifest.decision)
         return Watcher(
-            judge=model.judge(decision),
-            decision=decision,
-            labels=alarm_labels(camera, manifest),
+            judge=model.judge(decision_for(camera, manifest.decision)),
+            rules=rules_for(camera, manifest),
             events=events,
+            zones=Zones(camera.zones, manifest.input, manifest.outputs),
             on_verdict=partial(on_verdict, camera.id, model.name) if on_verdict else None,
             spent=self.overview.stages.decide,
         )

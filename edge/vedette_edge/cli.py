@@ -16,7 +16,7 @@ from vedette_edge.benchmark import Benchmark, keep, kept, run_benchmark, stores
 from vedette_edge.broker import parse_address
 from vedette_edge.bundle import Bundle, open_bundle
 from vedette_edge.choice import candidates
-from vedette_edge.commands import doctor, install, provision, send, status
+from vedette_edge.commands import doctor, install, provision, send, status, tune
 from vedette_edge.commands.broker import add_broker_options, broker_of_options
 from vedette_edge.config import AgentConfig, ModelConfig, Threads, check_cameras, load_config
 from vedette_edge.errors import DataError
@@ -52,6 +52,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_check_config(commands)
     _add_watch(commands)
     _add_benchmark(commands)
+    tune.add_parser(commands)
     provision.add_parser(commands)
     install.add_parsers(commands)
     send.add_parser(commands)
@@ -161,12 +162,12 @@ def _check_config(options: argparse.Namespace) -> None:
     config = load_config(options.config)
     cameras = f"{len(config.cameras)} camera(s)"
     models = config.every_model
+    bundles = {name: open_bundle(model.bundle) for name, model in models.items() if model.bundle.exists()}
+    check_cameras(config, {name: bundle.manifest for name, bundle in bundles.items()})
     missing = [str(model.bundle) for model in models.values() if not model.bundle.exists()]
     if missing:
         print(f"{options.config}: right, {cameras}; its bundle {missing[0]} is not there, not checked")
         return
-    bundles = {name: open_bundle(model.bundle) for name, model in models.items()}
-    check_cameras(config, {name: bundle.manifest for name, bundle in bundles.items()})
     chosen = "; ".join(_chosen(config, model, bundles[name]) for name, model in models.items())
     print(f"{options.config}: right, {cameras}, {chosen}")
 

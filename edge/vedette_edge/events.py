@@ -168,6 +168,7 @@ class EventWriter:
             end_position=round(transition.time, 3) if ended else None,
             area=shown.area,
             hottest=shown.hottest,
+            zone=transition.zone,
             picture=shown.picture,
             model_sha256=self._model,
         )

@@ -210,18 +210,27 @@ class Decision(_Part):
     # Not `on` and `off`: YAML reads those as true and false.
     on_threshold: Probability = Field(description="An event begins when the smoothed score reaches this.")
     off_threshold: Probability = Field(description="It ends when the smoothed score falls below this.")
-    min_duration: float = Field(ge=0, description="Seconds at or above `on_threshold` before an event.")
+    min_duration: float = Field(ge=0, description="Seconds that this must last before an event is told.")
     cooldown: float = Field(ge=0, description="Seconds after an end before the label may begin again.")
     smoothing: int = Field(ge=1, description="Scores averaged, in windows.")
+    k: int = Field(
+        default=1, ge=1, description="Of the last `n` windows, how many must reach `on_threshold`."
+    )
+    n: int = Field(default=1, ge=1, description="Windows of which `k` must reach `on_threshold`.")
     hop: int = Field(ge=1, description="Sampled frames from one window to the next.")
     temperature: float = Field(gt=0, description="Logits are divided by this before softmax.")
 
     @model_validator(mode="after")
-    def _thresholds_are_ordered(self) -> Decision:
+    def _parts_fit_together(self) -> Decision:
+        problems: list[str] = []
+        if self.k > self.n:
+            problems.append(f"k ({self.k}) must not be above n ({self.n})")
         if self.off_threshold > self.on_threshold:
-            raise ValueError(
+            problems.append(
                 f"off_threshold ({self.off_threshold}) must not be above on_threshold ({self.on_threshold})"
             )
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
 

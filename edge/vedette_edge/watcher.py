@@ -6,15 +6,16 @@ Tests and evaluations drive it as it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from vedette_edge.decision import Decider, Transition
+from vedette_edge.decision import Decider, Rule, Transition
 from vedette_edge.events import EventWriter, View
 from vedette_edge.judges import Judge, Verdict
-from vedette_edge.manifest import Decision
 from vedette_edge.metrics import Durations
 from vedette_edge.publish.base import Message
 from vedette_edge.types import Frame
+from vedette_edge.zones import Zones
 
 __all__ = ["Watcher"]
 
@@ -26,9 +27,9 @@ class Watcher:
         self,
         *,
         judge: Judge,
-        decision: Decision,
-        labels: Sequence[int],
+        rules: Sequence[Rule],
         events: EventWriter,
+        zones: Zones | None = None,
         now: Callable[[], float] = time.time,
         on_verdict: Callable[[Verdict], None] | None = None,
         spent: Durations | None = None,
@@ -37,16 +38,17 @@ class Watcher:
 
         Args:
             judge: the model.
-            decision: the rules for this camera.
-            labels: indices of the classes that raise events.
+            rules: for this camera, one for each class that raises events.
             events: writes the messages.
-            now: Unix time, seconds; asked when the stream begins, and when it restarts.
+            zones: of this camera.
+            now: Unix time, seconds; asked when the stream begins, when it restarts, and for schedules.
             on_verdict: told of each verdict.
             spent: takes the time of decision and drawing.
         """
         self._judge = judge
-        self._decider = Decider(decision, labels)
+        self._decider = Decider(rules)
         self._events = events
+        self._zones = zones
         self._now = now
         self._on_verdict = on_verdict
         self._spent = spent or Durations()
@@ -79,14 +81,33 @@ class Watcher:
         messages = [message for verdict in self._judge.finish() for message in self._take(verdict, None)]
         return messages + self._end_all(None)
 
+    def set_threshold(self, label: int, value: float) -> None:
+        """Begin events of a label at another score from now on; see `Decider.set_threshold`.
+
+        Raises:
+            ValueError: when the label raises no events, or the value is not in 0..1.
+        """
+        self._decider.set_threshold(label, value)
+
     def _take(self, verdict: Verdict, captured: float | None) -> list[Message]:
         self.windows += 1
         if self._on_verdict is not None:
             self._on_verdict(verdict)
         view = View(verdict.frames, verdict.heatmap, captured)
         with self._spent.timed():
-            changes = self._decider.push(verdict.middle, verdict.probabilities)
+            changes = self._decider.push(
+                verdict.middle,
+                verdict.probabilities,
+                unix_time=self._now(),
+                zones_of=partial(self._shares, verdict),
+            )
             return [message for change in changes for message in self._write(change, view)]
+
+    def _shares(self, verdict: Verdict, label: int) -> Mapping[str, float]:
+        if self._zones is None:
+            return {}
+        height, width = verdict.frames[-1].image.shape[:2]
+        return self._zones.shares(verdict.heatmap, label, width, height)
 
     def _write(self, change: Transition, view: View) -> list[Message]:
         assert self._origin is not None

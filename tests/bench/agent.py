@@ -12,6 +12,7 @@ from paired import compare
 
 from vedette_converters.graph import clip_graph
 from vedette_converters.targets.onnx import to_onnx
+from vedette_edge.decision import Rule
 from vedette_edge.events import EventWriter, PictureStyle
 from vedette_edge.judges import ClipJudge
 from vedette_edge.manifest import Decision, OutputSpec
@@ -72,7 +73,7 @@ def _agent(video: Path, session: OnnxSession, store: Path) -> None:
         style=PictureStyle(),
     )
     judge = ClipJudge(SPEC, DECISION.hop, Scale(DECISION.temperature), session)
-    watcher = Watcher(judge=judge, decision=DECISION, labels=(0, 1), events=writer)
+    watcher = Watcher(judge=judge, rules=[Rule(0, DECISION), Rule(1, DECISION)], events=writer)
     outbox = Outbox(store, gap_topic="bench/gap")
     try:
         for frame in read_frames(video):

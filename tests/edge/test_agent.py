@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
@@ -87,6 +88,25 @@ def test_a_video_becomes_events_with_pictures(tmp_path, shared_bundle, flash_vid
     assert len(scores) == metrics["windows"]
     assert scores[0].keys() == {"camera", "model", "start", "end", "middle", "probabilities"}
     assert scores[0]["probabilities"].keys() == {"calm", "bright"}
+
+
+def test_zones_rules_and_schedules_of_a_configuration_hold(tmp_path, shared_bundle, flash_video, broker_port):
+    corner = [[0.5, 0.5], [1, 0.5], [1, 1], [0.5, 1]]
+    zones = {"corner": corner, "sky": [[0, 0], [1, 0], [1, 0.5], [0, 0.5]]}
+    tomorrow = (datetime.now(timezone.utc) + timedelta(days=1)).strftime("%a").lower()
+    closed = {"time_zone": "UTC", "periods": [{"days": [tomorrow], "start": "12:00", "end": "12:01"}]}
+    cameras = [
+        camera(flash_video, "door", zones=zones, rules={"bright": {"zones": ["corner"]}}),
+        camera(flash_video, "roof", zones=zones, rules={"bright": {"zones": ["sky"]}}),
+        camera(flash_video, "shop", schedule=closed),
+    ]
+    config = write_config(tmp_path / "c.yaml", shared_bundle, flash_video, broker_port, cameras=cameras)
+    with Listener(broker_port) as listener:
+        result = run_agent_process("run", "--config", config)
+        assert result.returncode == 0, result.stderr
+        listener.wait_for("state", lambda payload: payload["state"] == "disconnected")
+        events = [(event["camera"], event["type"], event["zone"]) for event in listener.payloads("events")]
+    assert events == [("door", kind, "corner") for kind in ("new", "update", "end")]
 
 
 def test_sigterm_ends_events_drains_and_says_goodbye(tmp_path, shared_bundle, long_video, broker_port):

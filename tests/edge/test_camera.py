@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import itertools
 import threading
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
 from edge_helpers import opened, scene, wait_until
 
 from vedette_edge.camera import Camera
+from vedette_edge.decision import Rule
 from vedette_edge.engine import SharedSession
 from vedette_edge.errors import RuntimeBackendError, VideoError
 from vedette_edge.events import EventWriter, PictureStyle
@@ -16,10 +18,12 @@ from vedette_edge.preprocess import fit, to_tensor
 from vedette_edge.probabilities import Scale, softmax
 from vedette_edge.publish.memory import MemorySink
 from vedette_edge.sampling import sample_clips
+from vedette_edge.schedule import Period, Schedule
 from vedette_edge.sources.memory import MemorySource
 from vedette_edge.topics import Topics, parse_event
 from vedette_edge.types import Frame
 from vedette_edge.watcher import Watcher
+from vedette_edge.zones import Zones
 
 NOW = 1_700_000_000.0
 
@@ -28,7 +32,15 @@ NOW = 1_700_000_000.0
 def make_watcher(shared_bundle):
     bundle, _, session = opened(shared_bundle)
 
-    def make(session=session, now=lambda: NOW, on_verdict=None, **decision):
+    def make(
+        session=session,
+        now=lambda: NOW,
+        on_verdict=None,
+        zones=None,
+        begins_in=None,
+        schedule=None,
+        **decision,
+    ):
         manifest = bundle.manifest
         events = EventWriter(
             topics=Topics("hall", "n1"),
@@ -45,8 +57,8 @@ def make_watcher(shared_bundle):
         rules = manifest.decision.model_copy(update=decision)
         return Watcher(
             judge=ClipJudge(manifest.input, rules.hop, Scale(rules.temperature), session),
-            decision=rules,
-            labels=[1],
+            rules=[Rule(1, rules, zones=begins_in, schedule=schedule)],
+            zones=Zones(zones or {}, manifest.input, manifest.outputs),
             events=events,
             now=now,
             on_verdict=on_verdict,
@@ -123,9 +135,12 @@ def test_a_gap_ends_the_event_at_the_last_frame_before_it(make_watcher):
 
 
 def test_a_stream_that_starts_again_is_dated_anew(make_watcher):
-    times = iter([NOW, NOW + 500])
+    clock = [NOW]
+    watcher = make_watcher(now=lambda: clock[-1])
     frames = scene((2, True))
-    events = events_of(run(make_watcher(now=times.__next__), shifted(frames, 50) + frames))
+    before = [message for frame in shifted(frames, 50) for message in watcher.push(frame)]
+    clock.append(NOW + 500)
+    events = events_of(before + run(watcher, frames))
     assert [event.type for event in events] == ["new", "end", "new", "end"]
     assert events[1].end_time < NOW + 3
     assert events[2].start_time == pytest.approx(NOW + 500 + events[2].start_position, abs=0.01)
@@ -273,3 +288,26 @@ def test_cameras_take_turns_with_a_shared_session(shared_bundle):
         thread.join()
     assert max(most) == 1
     assert shared.durations.percentiles().count == 150
+
+
+def test_an_event_says_in_which_zone_it_is_and_begins_in_no_other(make_watcher):
+    corner = ((0.5, 0.5), (1.0, 0.5), (1.0, 1.0), (0.5, 1.0))
+    rest = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5))
+    watcher = make_watcher(zones={"corner": corner, "rest": rest})
+    assert {event.zone for event in events_of(run(watcher, FLASH))} == {"corner"}
+    only = make_watcher(zones={"corner": corner, "rest": rest}, begins_in=frozenset({"rest"}))
+    assert run(only, FLASH) == []
+
+
+def test_outside_its_schedule_a_camera_is_silent(make_watcher):
+    begun = datetime.fromtimestamp(NOW, timezone.utc)
+    later = (begun + timedelta(hours=1)).time()
+    schedule = Schedule((Period(frozenset(range(7)), begun.time(), later),), timezone.utc)
+    assert run(make_watcher(now=lambda: NOW + 3600, schedule=schedule), FLASH) == []
+    assert run(make_watcher(now=lambda: NOW + 3599, schedule=schedule), FLASH)
+
+
+def test_a_threshold_set_while_running_holds(make_watcher):
+    watcher = make_watcher()
+    watcher.set_threshold(1, 1.0)
+    assert run(watcher, FLASH) == []

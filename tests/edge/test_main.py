@@ -7,7 +7,7 @@ from vedette_edge import __main__, __version__
 from vedette_edge.__main__ import main
 
 
-@pytest.mark.parametrize("command", [(), ("run",), ("check-config",), ("watch",), ("benchmark",)])
+@pytest.mark.parametrize("command", [(), ("run",), ("check-config",), ("watch",), ("benchmark",), ("tune",)])
 def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])

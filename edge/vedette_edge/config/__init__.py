@@ -8,12 +8,13 @@ default. `firmware-configs/edge-agent.example.yaml` documents every default.
 from __future__ import annotations
 
 from vedette_edge.config.agent import MAIN, AgentConfig, CameraConfig
-from vedette_edge.config.load import alarm_labels, check_cameras, decision_for, load_config, parse_config
+from vedette_edge.config.fit import alarm_labels, check_cameras, decision_for, rules_for
+from vedette_edge.config.load import load_config, parse_config
 from vedette_edge.config.models import AUTO, ModelConfig, TriggerConfig
 from vedette_edge.config.mqtt import MqttConfig, TlsConfig
 from vedette_edge.config.operation import GovernorConfig, PrometheusConfig
 from vedette_edge.config.pictures import SnapshotConfig
-from vedette_edge.config.rules import DecisionOverride
+from vedette_edge.config.rules import DecisionOverride, PeriodConfig, RuleConfig, ScheduleConfig
 from vedette_edge.config.sections import Threads
 from vedette_edge.config.sources import CaptureConfig, FileSourceConfig
 
@@ -28,7 +29,10 @@ __all__ = [
     "GovernorConfig",
     "ModelConfig",
     "MqttConfig",
+    "PeriodConfig",
     "PrometheusConfig",
+    "RuleConfig",
+    "ScheduleConfig",
     "SnapshotConfig",
     "Threads",
     "TlsConfig",
@@ -38,4 +42,5 @@ __all__ = [
     "decision_for",
     "load_config",
     "parse_config",
+    "rules_for",
 ]

@@ -11,7 +11,7 @@ from vedette_edge.config.models import AUTO, ModelConfig
 from vedette_edge.config.mqtt import CommandsConfig, HomeAssistantConfig, MqttConfig, OutboxConfig
 from vedette_edge.config.operation import GovernorConfig, PrometheusConfig
 from vedette_edge.config.pictures import ClipsConfig, PrivacyConfig, SnapshotConfig
-from vedette_edge.config.rules import DecisionOverride
+from vedette_edge.config.rules import DecisionOverride, RuleConfig, ScheduleConfig, Zone
 from vedette_edge.config.sections import LocalPath, Section, Threads
 from vedette_edge.config.sources import BackPressure, CaptureConfig, SourceConfig
 from vedette_edge.topics import Identifier
@@ -39,6 +39,15 @@ class CameraConfig(Section):
     decision: DecisionOverride = DecisionOverride()
     labels: tuple[str, ...] | None = Field(
         default=None, description="Labels that may alarm here; by default those that the bundle marks."
+    )
+    zones: dict[Identifier, Zone] = Field(
+        default={}, description="Parts of the picture by name; events say in which they are."
+    )
+    rules: dict[str, RuleConfig] = Field(
+        default={}, description="What is otherwise for a label, by its name; the rest is as in `decision`."
+    )
+    schedule: ScheduleConfig | None = Field(
+        default=None, description="When events may be; null: always. A rule's own replaces it."
     )
     gate: GateConfig = GateConfig()
     tamper: TamperConfig = TamperConfig()

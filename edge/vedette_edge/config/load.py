@@ -1,10 +1,9 @@
-"""Reads the configuration's file, and tells whether it fits the models."""
+"""Reads the configuration's file, and lays it over the defaults of its board."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,14 @@ import yaml
 from pydantic import ValidationError
 
 from vedette_edge.boards import detect, load_profiles, read_facts, with_defaults
-from vedette_edge.config.agent import AgentConfig, CameraConfig
+from vedette_edge.config.agent import AgentConfig
 from vedette_edge.config.models import AUTO
 from vedette_edge.errors import ConfigError
-from vedette_edge.manifest import Decision, Manifest
 from vedette_edge.validation import describe_errors
 
 NO_BOARD = "none"
 
-__all__ = ["alarm_labels", "check_cameras", "decision_for", "load_config", "parse_config"]
+__all__ = ["load_config", "parse_config"]
 
 
 def load_config(path: Path) -> AgentConfig:
@@ -57,62 +55,6 @@ def parse_config(data: bytes, path: Path) -> AgentConfig:
         return AgentConfig.model_validate_json(document, context={"directory": path.absolute().parent})
     except ValidationError as error:
         raise ConfigError(f"{path}: {describe_errors(error, AgentConfig)}") from error
-
-
-def decision_for(camera: CameraConfig, defaults: Decision) -> Decision:
-    """Return the bundle's decision with a camera's overrides.
-
-    Raises:
-        ConfigError: when they contradict each other, such as an `off` above `on`.
-    """
-    merged = defaults.model_dump() | camera.decision.model_dump(exclude_none=True)
-    try:
-        return Decision.model_validate(merged)
-    except ValidationError as error:
-        raise ConfigError(f"camera '{camera.id}', decision: {describe_errors(error, Decision)}") from error
-
-
-def alarm_labels(camera: CameraConfig, manifest: Manifest) -> tuple[int, ...]:
-    """Return the indices of a model's labels that raise events on a camera."""
-    if camera.labels is None:
-        return tuple(index for index, label in enumerate(manifest.labels) if label.alarm)
-    return tuple(index for index, label in enumerate(manifest.labels) if label.name in camera.labels)
-
-
-def _check_labels(camera: CameraConfig, manifests: Sequence[Manifest]) -> None:
-    known = [label.name for manifest in manifests for label in manifest.labels]
-    unknown = [name for name in camera.labels or () if name not in known]
-    if unknown:
-        names = ", ".join(f"'{manifest.name}'" for manifest in manifests)
-        raise ConfigError(
-            f"camera '{camera.id}', labels: the model {names} has no {', '.join(unknown)}; "
-            f"it has: {', '.join(known)}"
-        )
-
-
-def check_cameras(config: AgentConfig, manifests: Mapping[str, Manifest]) -> None:
-    """Tell whether the cameras' settings fit their models.
-
-    Args:
-        config: the configuration.
-        manifests: of the models, by name.
-
-    Raises:
-        ConfigError: when some do not; all of them are named.
-    """
-    checks: list[Callable[[], object]] = []
-    for camera in config.cameras:
-        of_camera = [manifests[name] for name in config.models_of(camera)]
-        checks += [partial(decision_for, camera, manifest.decision) for manifest in of_camera]
-        checks.append(partial(_check_labels, camera, of_camera))
-    problems: list[str] = []
-    for check in checks:
-        try:
-            check()
-        except ConfigError as error:
-            problems.append(str(error))
-    if problems:
-        raise ConfigError("; ".join(dict.fromkeys(problems)))
 
 
 def _on_its_board(data: Any, path: Path) -> Any:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from vedette_edge import __version__
 from vedette_edge.camera import Camera
-from vedette_edge.camera import Status as CameraStatus
+from vedette_edge.capture import Status as CameraStatus
 from vedette_edge.engine import Model
 from vedette_edge.metrics import (
     Durations,

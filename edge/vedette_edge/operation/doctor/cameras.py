@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,8 +32,8 @@ def first_frame(config: CameraConfig, seconds: float = _PATIENCE) -> Frame:
 
     def look() -> None:
         try:
-            options = config.source.model_dump(exclude={"type"})
-            source = open_source(config.source.type, options, over.wait)
+            options = config.source.model_dump(mode="json", exclude={"type"})
+            source = open_source(config.source.type, options, over.wait, time.monotonic)
             answers.put(next(iter(source.frames()), None) or VideoError("it ended without a picture"))
         except Exception as error:
             answers.put(error)

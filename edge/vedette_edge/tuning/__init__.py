@@ -1,0 +1,1 @@
+"""Finds the rules of decision by labelled clips: `clips` -> `judged` -> `trials` -> `search` -> `report`."""
