@@ -14,7 +14,7 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -24,20 +24,19 @@ from vedette_edge.camera import Camera
 from vedette_edge.config import AgentConfig, CameraConfig, MqttConfig, alarm_labels, decision_for
 from vedette_edge.engine import Model, load_models
 from vedette_edge.errors import BrokerError, ConfigError, DataError, VideoError
-from vedette_edge.events import JPEG, EventWriter, PictureStyle
+from vedette_edge.events import EventWriter
 from vedette_edge.health import Notifier, Watchdog
 from vedette_edge.ids import new_ulid
 from vedette_edge.judges import Verdict
 from vedette_edge.metrics import resident_bytes
-from vedette_edge.pictures import Pairing, save_picture
 from vedette_edge.pipeline import Pipeline
 from vedette_edge.publish.announce import Announcer
-from vedette_edge.publish.base import Message
 from vedette_edge.publish.mqtt import MqttLink, Sessions
 from vedette_edge.publish.outbox import Outbox
 from vedette_edge.publish.wire import Broker, Tls
+from vedette_edge.recording import Keeper
 from vedette_edge.sources import open_source
-from vedette_edge.topics import Metrics, Topics, parse_event
+from vedette_edge.topics import Metrics, Topics
 from vedette_edge.watcher import Watcher
 
 __all__ = ["Agent", "broker_of", "run_agent"]
@@ -118,6 +117,7 @@ class Agent:
             Sessions(config.state_dir / "session"),
         )
         next_seq = itertools.count(1).__next__
+        self._keeper = Keeper(config, self._topics)
         self._watchers: list[Watcher] = []
         self._cameras = [self._make_camera(camera, next_seq, on_verdict) for camera in config.cameras]
         self._notifier = Notifier()
@@ -146,6 +146,8 @@ class Agent:
         for camera in self._cameras:
             camera.stop()
         self._wait(lambda: all(camera.finished for camera in self._cameras), _PATIENCE, _DRAIN_TICK)
+        self._keeper.stop()
+        self._wait(lambda: self._keeper.finished, _PATIENCE, _DRAIN_TICK)
         self._wait(self._delivered, self._config.drain_timeout, _DRAIN_TICK)
         self._link.tell(self._announcer.metrics(self._measure()))
         self._link.close()
@@ -225,7 +227,7 @@ class Agent:
     def _make_camera(
         self, camera: CameraConfig, next_seq: Callable[[], int], on_verdict: OnVerdict | None
     ) -> Camera:
-        snapshots, source = self._config.snapshots, camera.source
+        source = camera.source
         watchers = [
             self._make_watcher(camera, self._models[name], next_seq, on_verdict)
             for name in self._config.models_of(camera)
@@ -234,19 +236,19 @@ class Agent:
         return Camera(
             camera.id,
             partial(open_source, source.type, source.model_dump(exclude={"type"})),
-            Pipeline(watchers),
+            Pipeline(watchers, recorders=self._keeper.recorders(camera)),
             self._link,
             pressure=camera.pressure,
             on_status=lambda name, status, why: self._link.announce(
                 self._announcer.status(name, status, why)
             ),
-            on_messages=partial(_archive, snapshots.directory) if snapshots.directory else None,
+            on_messages=self._keeper.keep,
         )
 
     def _make_watcher(
         self, camera: CameraConfig, model: Model, next_seq: Callable[[], int], on_verdict: OnVerdict | None
     ) -> Watcher:
-        manifest, snapshots = model.manifest, self._config.snapshots
+        manifest = model.manifest
         events = EventWriter(
             topics=self._topics,
             camera=camera.id,
@@ -257,7 +259,8 @@ class Agent:
             boot=self._boot,
             next_seq=next_seq,
             new_id=new_ulid,
-            style=PictureStyle(snapshots.quality, snapshots.max_bytes, snapshots.alpha),
+            style=self._keeper.style,
+            redactor=self._keeper.redactor(camera),
         )
         decision = decision_for(camera, manifest.decision)
         return Watcher(
@@ -267,22 +270,6 @@ class Agent:
             events=events,
             on_verdict=partial(on_verdict, camera.id, model.name) if on_verdict else None,
         )
-
-
-def _archive(directory: Path, messages: Sequence[Message]) -> None:
-    pairing = Pairing()
-    for message in messages:
-        if message.content_type == JPEG:
-            pairing.add(message.payload)
-            continue
-        event = parse_event(message.payload)
-        jpeg = pairing.of(event)
-        if jpeg is None:
-            continue
-        try:
-            save_picture(directory, event, jpeg)
-        except OSError as error:
-            _log.warning("cannot keep a picture in %s: %s", directory, error)
 
 
 @contextlib.contextmanager

@@ -5,10 +5,11 @@
     vedette/v1/{site}/{node}/metrics               how it is doing
     vedette/v1/{site}/{node}/cam/{cam}/status      retained
     vedette/v1/{site}/{node}/cam/{cam}/events      new, update, end
-    vedette/v1/{site}/{node}/cam/{cam}/heatmap     retained, JPEG bytes
+    vedette/v1/{site}/{node}/cam/{cam}/heatmap     retained, a picture: JPEG or WebP bytes
+    vedette/v1/{site}/{node}/cam/{cam}/snapshot    the plain frame, on demand; the same bytes
 
 `site`, `node` and `cam` are of a-z, 0-9 and hyphens (Homie 5, topic IDs), so no wildcard or level can
-be injected. Payloads are JSON but for the picture. Birth and will share QoS and retain flag, and carry
+be injected. Payloads are JSON but for the pictures. Birth and will share QoS and retain flag, and carry
 the same `session` number (Sparkplug's bdSeq), so a late will cannot outdo a newer birth.
 
 An event names its picture by SHA-256 (`picture`), which is how a subscriber pairs the two whatever
@@ -83,8 +84,12 @@ class Topics:
         return f"{self._node}/cam/{camera}/events"
 
     def heatmap(self, camera: str) -> str:
-        """Where it saw it: the picture of the latest event, JPEG."""
+        """Where it saw it: the picture of the latest event."""
         return f"{self._node}/cam/{camera}/heatmap"
+
+    def snapshot(self, camera: str) -> str:
+        """What it sees now: a plain picture, when it was asked for."""
+        return f"{self._node}/cam/{camera}/snapshot"
 
     @property
     def _node(self) -> str:

@@ -112,17 +112,18 @@ class Reader:
         self._seen[event.id, event.seq] = None
         if len(self._seen) > _SEEN:
             del self._seen[next(iter(self._seen))]
-        return [*self._saved(event), Record("event", _sentence(topic, event), _raw(topic, payload))]
+        picture = self._pictures.of(event)
+        told = Record("event", _sentence(topic, event, picture), _raw(topic, payload))
+        return [*self._saved(event, picture), told]
 
-    def _saved(self, event: Event) -> list[Record]:
-        jpeg = self._pictures.of(event)
-        if self.save is None or jpeg is None or event.picture is None:
+    def _saved(self, event: Event, picture: bytes | None) -> list[Record]:
+        if self.save is None or picture is None or event.picture is None:
             return []
         waiting = self._waiting.pop(event.picture.sha256, None)
         if waiting is None:  # an `end` names a picture that was saved with an earlier message
             return []
         try:
-            path = save_picture(self.save, event, jpeg)
+            path = save_picture(self.save, event, picture)
         except OSError as error:
             raise DataError(f"cannot save pictures in {self.save}: {error.strerror}") from error
         return [_picture(waiting[0], event.picture.sha256, waiting[1], path)]
@@ -227,7 +228,7 @@ def _says_disconnected(records: list[Record]) -> bool:
     )
 
 
-def _sentence(topic: str, event: Event) -> str:
+def _sentence(topic: str, event: Event, picture: bytes | None) -> str:
     site, node = topic.split("/")[2:4]
     when = event.end_time if event.end_time is not None else event.frame_time
     clock = datetime.fromtimestamp(when).astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -237,7 +238,7 @@ def _sentence(topic: str, event: Event) -> str:
     if event.type == "end":
         line += f"  after {when - event.start_time:.1f} s, top {event.top_score:.2f}"
     elif event.picture is not None:
-        line += f"  {file_name(event)}"
+        line += f"  {file_name(event, picture or b'')}"
     return line + ("  (late)" if event.hist else "")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vedette_edge.privacy.detectors import open_detector
 from vedette_edge.privacy.masks import blacken
+from vedette_edge.privacy.redact import Clear, Mosaic, Redactor
 
-__all__ = ["blacken"]
+__all__ = ["Clear", "Mosaic", "Redactor", "blacken", "open_detector"]
