@@ -51,14 +51,14 @@ class Mosaic:
     def redact(self, image: Image) -> Image:
         """Return the picture with mosaics; see `Redactor`."""
         try:
-            boxes = [_grown(box, self._margin) for box in self._detector.find(image)]
+            hidden = hide(image, [_grown(box, self._margin) for box in self._detector.find(image)])
             self._failing = False
         except Exception as error:
             if not self._failing:
                 _log.error("the detector for privacy fails, so whole pictures are hidden: %s", error)
             self._failing = True
-            boxes = [_WHOLE]
-        return hide(image, boxes)
+            hidden = hide(image, [_WHOLE])
+        return hidden
 
 
 def hide(image: Image, boxes: Sequence[Box]) -> Image:

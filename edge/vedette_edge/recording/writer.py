@@ -6,6 +6,7 @@ costs the clip and one line in the log.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -77,8 +78,11 @@ class ClipWriter:
         """Remove what is not complete."""
         opened, self._open = self._open, None
         if opened is not None:
-            opened.file.close()
-            opened.path.unlink(missing_ok=True)
+            # The file may hold bytes that a full disk refuses, so even closing it can fail.
+            with contextlib.suppress(OSError):
+                opened.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                opened.file.close()
 
     def _begin(self, name: str) -> None:
         self.close()
@@ -123,10 +127,7 @@ class ClipWriter:
             _log.warning("cannot keep clips in %s: %s", self._directory, error.strerror or error)
         self._failing = True
         self.failed += 1
-        try:
-            self.close()
-        except OSError:
-            self._open = None  # even closing writes, and a full disk refuses that, too
+        self.close()
 
 
 def _decoded(jpeg: bytes) -> Image:
