@@ -17,7 +17,7 @@ class SnapshotConfig(Section):
     directory: LocalPath | None = Field(
         default=None, description="Also keep the pictures of events here, for as long as `clips` says."
     )
-    format: StillFormat = Field(default="jpeg", description="webp is a third smaller, and slow to encode.")
+    format: StillFormat = Field(default="jpeg", description="webp is half the size, and slow to encode.")
     quality: int = Field(default=85, ge=20, le=100, description="Of the encoding, to begin with.")
     max_bytes: int = Field(
         default=122_880, ge=4096, le=1_000_000, description="Bound on a picture; some brokers refuse 128 kB."
