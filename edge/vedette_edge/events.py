@@ -247,12 +247,7 @@ def _write(image: Image, text: str, origin: tuple[int, int], line: int, room: in
 
 
 def _describe(still: Still) -> Picture:
-    return Picture(
-        sha256=still.sha256,
-        bytes=len(still.data),
-        width=still.width,
-        height=still.height,
-    )
+    return Picture(sha256=still.sha256, bytes=len(still.data), width=still.width, height=still.height)
 
 
 def _rounded(point: tuple[float, float]) -> tuple[float, float]:

@@ -26,8 +26,9 @@ from vedette_edge.types import Frame, Image
 
 __all__ = ["ClipRecorder", "ClipStyle"]
 
+_ROUNDING = 1e-6  # 10 x 0.3 must count as 3
 _JPEG_QUALITY = 90  # of what waits in memory; it is encoded once more
-_WAITING = 1000  # jobs; a hundred seconds of a clip, at most some 50 MiB
+_WAITING_BYTES = 32 * 1024 * 1024  # as much as the planner remembers, so that all of that can wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,6 @@ class ClipRecorder:
         self._style = style
         self._planner = ClipPlanner(before=style.before, after=style.after, longest=style.longest)
         self._writer = ClipWriter(directory, redactor, quality=style.quality)
-        self._retention = retention
         self._background = Background(f"clips-{camera}", self._writer.take, retention.tidy)
         self._taken = -1.0
         self.dropped = 0
@@ -121,7 +121,8 @@ class ClipRecorder:
         if self._taken < 0 or time < self._taken:
             return True
         fps = self._style.fps
-        return int(time * fps) > int(self._taken * fps) and time - self._taken >= 0.5 / fps
+        slot, taken = (int(fps * moment + _ROUNDING) for moment in (time, self._taken))
+        return slot > taken and time - self._taken >= 0.5 / fps
 
     def _told(self, messages: Sequence[Message]) -> list[Event]:
         events = []
@@ -135,7 +136,8 @@ class ClipRecorder:
 
     def _do(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            if isinstance(job, Shot) and len(self._background) >= _WAITING:
+            # About: those that wait are of the same camera, so about as large.
+            if isinstance(job, Shot) and len(self._background) * len(job.jpeg) > _WAITING_BYTES:
                 self.dropped += 1
             else:
                 self._background.put(job)

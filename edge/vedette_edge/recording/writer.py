@@ -74,18 +74,8 @@ class ClipWriter:
         except OSError as error:
             self._give_up(error)
 
-    def close(self) -> None:
-        """Remove what is not complete."""
-        opened, self._open = self._open, None
-        if opened is not None:
-            # The file may hold bytes that a full disk refuses, so even closing it can fail.
-            with contextlib.suppress(OSError):
-                opened.path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                opened.file.close()
-
     def _begin(self, name: str) -> None:
-        self.close()
+        self._discard()
         self._directory.mkdir(parents=True, exist_ok=True)
         self._check_room()
         path = self._directory / f".{name}.webm.{os.getpid()}.tmp"
@@ -116,7 +106,17 @@ class ClipWriter:
             write_atomically(final.with_suffix(".json"), told.model_dump_json(indent=2).encode())
             self.written += 1
             self._failing = False
-        self.close()
+        self._discard()
+
+    def _discard(self) -> None:
+        """Leave the file, and remove it where it has not got its name."""
+        opened, self._open = self._open, None
+        if opened is not None:
+            # The file may hold bytes that a full disk refuses, so even closing it can fail.
+            with contextlib.suppress(OSError):
+                opened.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                opened.file.close()
 
     def _check_room(self) -> None:
         if shutil.disk_usage(self._directory).free < _SPARED_BYTES:
@@ -127,7 +127,7 @@ class ClipWriter:
             _log.warning("cannot keep clips in %s: %s", self._directory, error.strerror or error)
         self._failing = True
         self.failed += 1
-        self.close()
+        self._discard()
 
 
 def _decoded(jpeg: bytes) -> Image:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import cv2
 import pytest
@@ -55,6 +56,20 @@ def test_a_detector_that_cannot_be_used_stops_the_start(tmp_path):
     given = config(blur)
     with pytest.raises(ConfigError, match=r"missing\.onnx: cannot read the detector"):
         Keeper(given, TOPICS).redactor(given.cameras[0])
+
+
+@pytest.mark.realdata
+def test_cameras_with_the_same_settings_share_a_detector():
+    weights = Path(__file__).parents[4] / "shared" / "data" / "weights" / "fastestdet" / "FastestDet.onnx"
+    if not weights.exists():
+        pytest.skip(f"needs {weights}")
+    blur = {"blur": {"model": str(weights), "kind": "fastestdet"}}
+    given = config(blur)
+    keeper = Keeper(given, TOPICS)
+    other = given.cameras[0].model_copy(update={"id": "gate"})
+    assert keeper.redactor(given.cameras[0]) is keeper.redactor(other)
+    bolder = config({"blur": blur["blur"] | {"labels": ["person", "dog"]}}).cameras[0]
+    assert keeper.redactor(bolder) is not keeper.redactor(other)
 
 
 def test_the_agent_keeps_clips_and_webp_pictures(tmp_path, shared_bundle, flash_video, broker_port):

@@ -122,7 +122,7 @@ def test_nothing_is_written_in_clear(make, tmp_path):
 
 
 def test_a_slow_disk_or_detector_blocks_nobody_and_what_is_lost_is_counted(make, monkeypatch):
-    monkeypatch.setattr(recorder_module, "_WAITING", 5)
+    monkeypatch.setattr(recorder_module, "_WAITING_BYTES", 5_000)
     gate = threading.Event()
 
     class Stuck:
