@@ -18,11 +18,12 @@ from vedette_converters.charts import Panel, draw_differences, draw_latency, dra
 from vedette_converters.figures import COLUMNS, Row, machines, rows
 from vedette_converters.replay import Replay
 from vedette_edge.files import write_atomically
-from vedette_edge.heatmap import class_map, encode_jpeg, overlay
+from vedette_edge.heatmap import class_map, overlay
 from vedette_edge.manifest import Manifest, Measured, StateTensor, TemporalMode, Variant
 from vedette_edge.preprocess import cell_region, resize
 from vedette_edge.probabilities import Scale
 from vedette_edge.proof import compare, relative
+from vedette_edge.stills import encode
 from vedette_edge.types import Box, Image, Outputs
 
 __all__ = ["report_page", "write_report"]
@@ -189,12 +190,12 @@ def _tiles(
         drawn = overlay(frame, class_map(outputs.heatmap[0], label), region)
         told = f"{name} {float(scale.probabilities(outputs.logits)[0, label]):.3f}{more}"
         return (
-            encode_jpeg(drawn),
+            encode(drawn).data,
             f"{who}\n{told}",
             f"Heatmap of {who} over golden sample {number + 1}: {told}",
         )
 
-    found = [(encode_jpeg(frame), "frame\nas the network sees it", f"Frame of golden sample {number + 1}")]
+    found = [(encode(frame).data, "frame\nas the network sees it", f"Frame of golden sample {number + 1}")]
     found.append(tile("PyTorch", reference))
     for variant in variants:
         outputs = _one(replayed.outputs[variant.name], number)

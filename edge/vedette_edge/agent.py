@@ -14,7 +14,7 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -25,7 +25,7 @@ from vedette_edge.capture import Status, open_capture
 from vedette_edge.config import AgentConfig, CameraConfig, MqttConfig, decision_for, rules_for
 from vedette_edge.engine import Model, load_models
 from vedette_edge.errors import BrokerError, ConfigError, DataError, VideoError
-from vedette_edge.events import JPEG, EventWriter, PictureStyle
+from vedette_edge.events import EventWriter
 from vedette_edge.health import Notifier, Watchdog
 from vedette_edge.ids import new_ulid
 from vedette_edge.judges import Verdict
@@ -34,7 +34,6 @@ from vedette_edge.operation.overview import Overview, Parts
 from vedette_edge.operation.sensors import Sensors, SystemSensors
 from vedette_edge.operation.serving import served
 from vedette_edge.operation.timing import QueueClock
-from vedette_edge.pictures import Pairing, save_picture
 from vedette_edge.pipeline import Pipeline
 from vedette_edge.publish.announce import Announcer, Description
 from vedette_edge.publish.base import Message
@@ -42,7 +41,8 @@ from vedette_edge.publish.mqtt import MqttLink
 from vedette_edge.publish.outbox import Outbox
 from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import Broker, Tls
-from vedette_edge.topics import BirthCamera, BirthModel, Topics, parse_event
+from vedette_edge.recording import Keeper
+from vedette_edge.topics import BirthCamera, BirthModel, Topics
 from vedette_edge.watcher import Watcher
 from vedette_edge.zones import Zones
 
@@ -150,6 +150,7 @@ class Agent:
         self._step: Step | None = None
         self._next_reading = 0.0
         next_seq = itertools.count(1).__next__
+        self._keeper = Keeper(config, self._topics)
         self._watchers: list[Watcher] = []
         self._cameras = [
             self._make_camera(camera, next_seq, on_verdict) for camera in config.cameras if camera.enabled
@@ -184,6 +185,8 @@ class Agent:
             camera.stop()
         self._wait(lambda: all(camera.finished for camera in self._cameras), _PATIENCE, _DRAIN_TICK)
         self._link.hurry()
+        self._keeper.stop()
+        self._wait(lambda: self._keeper.finished, _PATIENCE, _DRAIN_TICK)
         self._wait(self._delivered, self._config.drain_timeout, _DRAIN_TICK)
         self._link.tell(self._announcer.metrics(self.overview.metrics()))
         self._link.close()
@@ -275,7 +278,11 @@ class Agent:
         return Camera(
             camera.id,
             lambda pause: open_capture(camera, pause, partial(self._on_status, camera.id)),
-            Pipeline(watchers, guards=[QueueClock(self.overview.stages.queue)]),
+            Pipeline(
+                watchers,
+                guards=[QueueClock(self.overview.stages.queue)],
+                recorders=self._keeper.recorders(camera),
+            ),
             self._link,
             pressure=camera.pressure,
             on_status=self._on_status,
@@ -288,13 +295,12 @@ class Agent:
 
     def _on_messages(self, camera: str, messages: Sequence[Message]) -> None:
         self.overview.note_messages(camera, messages)
-        if self._config.snapshots.directory:
-            _archive(self._config.snapshots.directory, messages)
+        self._keeper.keep(messages)
 
     def _make_watcher(
         self, camera: CameraConfig, model: Model, next_seq: Callable[[], int], on_verdict: OnVerdict | None
     ) -> Watcher:
-        manifest, snapshots = model.manifest, self._config.snapshots
+        manifest = model.manifest
         events = EventWriter(
             topics=self._topics,
             camera=camera.id,
@@ -305,7 +311,8 @@ class Agent:
             boot=self._boot,
             next_seq=next_seq,
             new_id=new_ulid,
-            style=PictureStyle(snapshots.quality, snapshots.max_bytes, snapshots.alpha),
+            style=self._keeper.style,
+            redactor=self._keeper.redactor(camera),
         )
         return Watcher(
             judge=model.judge(decision_for(camera, manifest.decision)),
@@ -315,22 +322,6 @@ class Agent:
             on_verdict=partial(on_verdict, camera.id, model.name) if on_verdict else None,
             spent=self.overview.stages.decide,
         )
-
-
-def _archive(directory: Path, messages: Sequence[Message]) -> None:
-    pairing = Pairing()
-    for message in messages:
-        if message.content_type == JPEG:
-            pairing.add(message.payload)
-            continue
-        event = parse_event(message.payload)
-        jpeg = pairing.of(event)
-        if jpeg is None:
-            continue
-        try:
-            save_picture(directory, event, jpeg)
-        except OSError as error:
-            _log.warning("cannot keep a picture in %s: %s", directory, error)
 
 
 @contextlib.contextmanager

@@ -2,12 +2,12 @@
 
 The picture is the clip's most telling frame, at its full size, with the heatmap laid over it and a banner
 that says what, where and when. It is sent before the event, which names it by SHA-256. An `end` has no
-picture of its own: it names the last one of its event.
+picture of its own: it names the last one of its event. Nor has an `update` that comes too soon after one:
+drawing costs as much as a fifth of an inference, so it is done only where it is sent.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,13 +19,13 @@ from vedette_edge import heatmap
 from vedette_edge.decision import Transition
 from vedette_edge.manifest import InputSpec, OutputSpec
 from vedette_edge.preprocess import cell_region, seen_region
+from vedette_edge.privacy import Clear, Redactor
 from vedette_edge.publish.base import Message
+from vedette_edge.stills import Still, StillFormat, encode
 from vedette_edge.topics import Area, Event, Picture, Topics
 from vedette_edge.types import FloatArray, Frame, Image
 
 __all__ = ["EventWriter", "PictureStyle", "View", "draw_banner", "most_telling"]
-
-JPEG = "image/jpeg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,16 @@ class PictureStyle:
     """How pictures look.
 
     Attributes:
-        quality: JPEG quality to begin with, 20..100.
-        max_bytes: bound on the JPEG's size; quality and then size fall until it holds.
+        quality: of the encoding, to begin with, 20..100.
+        max_bytes: bound on the encoded size; quality and then size fall until it holds.
         alpha: opacity of the heatmap where it is strongest, 0..1.
+        format: JPEG, or WebP, which is smaller and takes longer.
     """
 
     quality: int = 85
     max_bytes: int = 122_880
     alpha: float = 0.55
+    format: StillFormat = "jpeg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class EventWriter:
         next_seq: Callable[[], int],
         new_id: Callable[[], str],
         style: PictureStyle,
+        redactor: Redactor | None = None,
     ) -> None:
         """Write for `camera`.
 
@@ -99,6 +102,7 @@ class EventWriter:
             next_seq: gives the next number of this boot's events.
             new_id: gives a new ULID.
             style: of the pictures.
+            redactor: hides what nobody may see, before the heatmap is drawn.
         """
         self._topics = topics
         self._camera = camera
@@ -110,43 +114,55 @@ class EventWriter:
         self._next_seq = next_seq
         self._new_id = new_id
         self._style = style
+        self._redactor = redactor or Clear()
+        self._picture_interval = 0.0
         self._shown: dict[int, _Shown] = {}
 
+    def set_picture_interval(self, seconds: float) -> None:
+        """Give an `update` a picture only so many seconds after the last one. Any thread may say so."""
+        self._picture_interval = seconds
+
     def show(self, transition: Transition, view: View, origin: float) -> list[Message]:
-        """Return the picture and the event of a `new` or `update`.
+        """Return the picture and the event of a `new` or `update`; of an `update` too soon, the event alone.
 
         Args:
             transition: what changed.
             view: the clip that changed it.
             origin: Unix time of the stream's second 0.
         """
-        known = self._shown.get(transition.label)
         frame = view.frames[most_telling(view.heatmap, transition.label, len(view.frames))]
+        known = self._shown.get(transition.label)
+        if known is not None and 0 <= frame.time - known.position < self._picture_interval:
+            return [self._event_message(self._event(transition, origin), view.captured)]
         seen = seen_region(frame.image.shape[1], frame.image.shape[0], self._spec)
         region = cell_region(seen, self._spec, self._outputs)
         evidence = heatmap.class_map(view.heatmap, transition.label)
         hottest = heatmap.peak(evidence, region)
-        image = heatmap.overlay(frame.image, evidence, region, seen=seen, alpha=self._style.alpha)
-        when = datetime.fromtimestamp(origin + frame.time).astimezone()
-        label = self._labels[transition.label]
-        title, detail = f"{label} {transition.score:.2f}", f"{self._camera}  {when:%Y-%m-%d %H:%M:%S}"
-        draw_banner(image, title, detail, at_top=hottest[1] > 0.5)
-        jpeg = heatmap.encode_jpeg(image, quality=self._style.quality, max_bytes=self._style.max_bytes)
+        safe = self._redactor.redact(frame.image)
+        image = heatmap.overlay(safe, evidence, region, seen=seen, alpha=self._style.alpha)
+        self._caption(image, transition, origin + frame.time, at_top=hottest[1] > 0.5)
+        style = self._style
+        still = encode(image, to=style.format, quality=style.quality, max_bytes=style.max_bytes)
         self._shown[transition.label] = _Shown(
             id=known.id if known else self._new_id(),
             position=frame.time,
             area=Area.of(heatmap.hot_box(evidence, region)),
             hottest=_rounded(hottest),
-            picture=_describe(jpeg),
+            picture=_describe(still),
         )
         event = self._event(transition, origin)
-        return [self._picture_message(jpeg, event, view), self._event_message(event, view.captured)]
+        return [self._picture_message(still, event, view), self._event_message(event, view.captured)]
 
     def end(self, transition: Transition, origin: float, captured: float | None = None) -> list[Message]:
         """Return the event of an `end`; `origin` is the Unix time of the stream's second 0."""
         event = self._event(transition, origin)
         del self._shown[transition.label]
         return [self._event_message(event, captured)]
+
+    def _caption(self, image: Image, transition: Transition, time: float, *, at_top: bool) -> None:
+        when = datetime.fromtimestamp(time).astimezone()
+        title = f"{self._labels[transition.label]} {transition.score:.2f}"
+        draw_banner(image, title, f"{self._camera}  {when:%Y-%m-%d %H:%M:%S}", at_top=at_top)
 
     def _event(self, transition: Transition, origin: float) -> Event:
         shown = self._shown[transition.label]
@@ -177,13 +193,13 @@ class EventWriter:
         topic = self._topics.events(self._camera)
         return Message(topic, event.model_dump_json().encode(), captured=captured)
 
-    def _picture_message(self, jpeg: bytes, event: Event, view: View) -> Message:
+    def _picture_message(self, still: Still, event: Event, view: View) -> Message:
         properties = (("from", self._topics.node), ("model", self._model), ("seq", str(event.seq)))
         return Message(
             self._topics.heatmap(self._camera),
-            jpeg,
+            still.data,
             retain=True,
-            content_type=JPEG,
+            content_type=still.content_type,
             properties=properties,
             captured=view.captured,
         )
@@ -231,12 +247,8 @@ def _write(image: Image, text: str, origin: tuple[int, int], line: int, room: in
     cv2.putText(image, plain, origin, font, scale, (255, 255, 255), thickness, cv2.LINE_AA)
 
 
-def _describe(jpeg: bytes) -> Picture:
-    # The size is read from the result: encoding may have halved the picture.
-    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    assert image is not None
-    height, width = image.shape[:2]
-    return Picture(sha256=hashlib.sha256(jpeg).hexdigest(), bytes=len(jpeg), width=width, height=height)
+def _describe(still: Still) -> Picture:
+    return Picture(sha256=still.sha256, bytes=len(still.data), width=still.width, height=still.height)
 
 
 def _rounded(point: tuple[float, float]) -> tuple[float, float]:

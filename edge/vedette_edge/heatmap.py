@@ -12,9 +12,8 @@ import numpy as np
 
 from vedette_edge.types import Box, FloatArray, Image
 
-__all__ = ["class_map", "encode_jpeg", "hot_box", "lay_over", "overlay", "peak"]
+__all__ = ["class_map", "hot_box", "lay_over", "overlay", "peak"]
 
-_MIN_QUALITY = 20
 _DRAWN_SIDE = 160  # pixels
 
 
@@ -154,24 +153,3 @@ def _covered(region: Box, width: int, height: int) -> FloatArray:
     right, bottom = round((region.x + region.w) * width), round((region.y + region.h) * height)
     covered[top:bottom, left:right] = 1.0
     return covered
-
-
-def encode_jpeg(image: Image, *, quality: int = 85, max_bytes: int | None = None) -> bytes:
-    """Return the picture as JPEG, smaller than `max_bytes` where that can be had.
-
-    Quality falls first, down to 20, then the size is halved until it fits.
-
-    Args:
-        image: (H, W, 3) uint8, BGR.
-        quality: 1..100.
-        max_bytes: bound on the result, or None.
-    """
-    while True:
-        data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-        if max_bytes is None or len(data) <= max_bytes or min(image.shape[:2]) < 16:
-            return bytes(data)
-        if quality > _MIN_QUALITY:
-            quality = max(_MIN_QUALITY, quality - 15)
-        else:
-            half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-            image = np.asarray(half, dtype=np.uint8)

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from vedette_edge.files import write_atomically
+from vedette_edge.stills import suffix_of
 from vedette_edge.topics import Event
 
 __all__ = ["Pairing", "file_name", "save_picture"]
@@ -22,10 +23,10 @@ class Pairing:
         """Begin empty."""
         self._pictures: OrderedDict[str, bytes] = OrderedDict()
 
-    def add(self, jpeg: bytes) -> str:
+    def add(self, picture: bytes) -> str:
         """Remember a picture; return its SHA-256."""
-        digest = hashlib.sha256(jpeg).hexdigest()
-        self._pictures[digest] = jpeg
+        digest = hashlib.sha256(picture).hexdigest()
+        self._pictures[digest] = picture
         self._pictures.move_to_end(digest)
         if len(self._pictures) > _KEPT:
             self._pictures.popitem(last=False)
@@ -36,19 +37,19 @@ class Pairing:
         return None if event.picture is None else self._pictures.get(event.picture.sha256)
 
 
-def file_name(event: Event) -> str:
-    """Return `<camera>-<event id>-<label>.jpg`, with nothing in it that could leave a directory."""
+def file_name(event: Event, picture: bytes) -> str:
+    """Return `<camera>-<event id>-<label>` with the picture's suffix, and nothing that leaves a directory."""
     name = "-".join((event.camera, event.id, event.label))
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name) + ".jpg"
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name) + suffix_of(picture)
 
 
-def save_picture(directory: Path, event: Event, jpeg: bytes) -> Path:
+def save_picture(directory: Path, event: Event, picture: bytes) -> Path:
     """Write an event's picture, in the place of an earlier one of the same event; return its path.
 
     Raises:
         OSError: when the disk refuses.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / file_name(event)
-    write_atomically(path, jpeg)
+    path = directory / file_name(event, picture)
+    write_atomically(path, picture)
     return path

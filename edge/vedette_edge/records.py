@@ -61,15 +61,15 @@ def plain_record(topic: str, payload: bytes) -> Record:
     return Record(kind, _READERS[kind](topic, payload), _raw(topic, payload))
 
 
-def event_record(topic: str, payload: bytes, event: Event) -> Record:
-    """Return what an event says; `payload` is its own."""
+def event_record(topic: str, payload: bytes, event: Event, picture: bytes | None) -> Record:
+    """Return what an event says; `payload` is its own, `picture` the one that it names, if that came."""
     when = event.end_time if event.end_time is not None else event.frame_time
     x, y = event.hottest
     what = f"{event.label} {event.score:.2f}  at x={x:.2f} y={y:.2f}"
     if event.type == "end":
         what += f"  after {when - event.start_time:.1f} s, top {event.top_score:.2f}"
     elif event.picture is not None:
-        what += f"  {file_name(event)}"
+        what += f"  {file_name(event, picture or b'')}"
     line = _line(when, event.type, topic, what + ("  (late)" if event.hist else ""))
     return Record("event", line, _raw(topic, payload))
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from vedette_edge.config import AgentConfig
 from vedette_edge.manifest import Manifest
+from vedette_edge.recording.record import ClipRecord
 from vedette_edge.remote.commands import Request, Result
 from vedette_edge.topics import (
     Birth,
@@ -36,6 +37,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "birth": Birth,
     "camera-status": CameraStatus,
     "event": Event,
+    "clip": ClipRecord,
     "metrics": Metrics,
     "gap": Gap,
     "governor": GovernorState,

@@ -95,17 +95,17 @@ class Reader:
         self._seen[event.id, event.seq] = None
         if len(self._seen) > _SEEN:
             del self._seen[next(iter(self._seen))]
-        return [*self._saved(event), event_record(topic, payload, event)]
+        picture = self._pictures.of(event)
+        return [*self._saved(event, picture), event_record(topic, payload, event, picture)]
 
-    def _saved(self, event: Event) -> list[Record]:
-        jpeg = self._pictures.of(event)
-        if self.save is None or jpeg is None or event.picture is None:
+    def _saved(self, event: Event, picture: bytes | None) -> list[Record]:
+        if self.save is None or picture is None or event.picture is None:
             return []
         waiting = self._waiting.pop(event.picture.sha256, None)
         if waiting is None:  # an `end` names a picture that was saved with an earlier message
             return []
         try:
-            path = save_picture(self.save, event, jpeg)
+            path = save_picture(self.save, event, picture)
         except OSError as error:
             raise DataError(f"cannot save pictures in {self.save}: {error.strerror}") from error
         return [picture_record(waiting[0], event.picture.sha256, waiting[1], path)]

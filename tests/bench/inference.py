@@ -10,9 +10,10 @@ from paired import compare
 
 from vedette_converters.graph import clip_graph
 from vedette_converters.targets.onnx import to_onnx
-from vedette_edge.heatmap import encode_jpeg, overlay
+from vedette_edge.heatmap import overlay
 from vedette_edge.manifest import InputSpec
 from vedette_edge.runtimes.onnx import OnnxSession
+from vedette_edge.stills import encode
 from vedette_edge.types import Box
 from vedette_train.models import create_model
 
@@ -50,7 +51,7 @@ def run() -> Iterator[str]:
     yield str(
         compare(
             "720p heatmap picture (overlay and JPEG) against one inference",
-            lambda: encode_jpeg(overlay(frame, evidence, whole)),
+            lambda: encode(overlay(frame, evidence, whole)),
             lambda: session.run(clip),
         )
     )

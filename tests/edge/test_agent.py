@@ -248,7 +248,7 @@ def test_pictures_that_cannot_be_kept_do_not_stop_the_alerts(
     config = write_config(tmp_path / "c.yaml", shared_bundle, flash_video, broker_port, snapshots=snapshots)
     result = run_agent_process("run", "--config", config)
     assert result.returncode == 0
-    assert "cannot keep a picture in" in result.stderr
+    assert "cannot keep pictures in" in result.stderr
     assert stored_topics(tmp_path) == []
 
 

@@ -17,21 +17,26 @@ from vedette_edge.types import Frame
 ORIGIN = 1_700_000_000.0
 
 
+def make_writer(**changes):
+    ids = (f"ID{number}" for number in itertools.count(1))
+    values = {
+        "topics": Topics("hall", "n1"),
+        "camera": "door",
+        "labels": ["calm", "fight"],
+        "spec": input_spec(),
+        "outputs": OutputSpec(logits=(2,), heatmap=(2, 2, 4, 4)),
+        "model_sha256": "0" * 64,
+        "boot": "boot",
+        "next_seq": itertools.count(1).__next__,
+        "new_id": ids.__next__,
+        "style": PictureStyle(max_bytes=20_000),
+    }
+    return EventWriter(**(values | changes))
+
+
 @pytest.fixture
 def writer():
-    ids = (f"ID{number}" for number in itertools.count(1))
-    return EventWriter(
-        topics=Topics("hall", "n1"),
-        camera="door",
-        labels=["calm", "fight"],
-        spec=input_spec(),
-        outputs=OutputSpec(logits=(2,), heatmap=(2, 2, 4, 4)),
-        model_sha256="0" * 64,
-        boot="boot",
-        next_seq=itertools.count(1).__next__,
-        new_id=ids.__next__,
-        style=PictureStyle(max_bytes=20_000),
-    )
+    return make_writer()
 
 
 def view(hot_slice=3, slices=4, frames=8):
@@ -132,3 +137,60 @@ def test_a_picture_of_a_large_frame_stays_below_the_bound(writer):
     assert len(picture.payload) <= 20_000
     shown = cv2.imdecode(np.frombuffer(picture.payload, np.uint8), 1)
     assert parse_event(message.payload).picture.height == shown.shape[0] < 1080
+
+
+def test_a_picture_may_be_webp():
+    style = PictureStyle(max_bytes=20_000, format="webp")
+    picture, message = make_writer(style=style).show(change("new"), view(), ORIGIN)
+    assert picture.content_type == "image/webp"
+    assert picture.payload[:4] + picture.payload[8:12] == b"RIFFWEBP"
+    event = parse_event(message.payload)
+    assert event.picture.sha256 == hashlib.sha256(picture.payload).hexdigest()
+    assert event.picture.bytes <= 20_000
+
+
+def test_what_nobody_may_see_is_hidden_below_the_heatmap():
+    class Black:
+        def redact(self, image):
+            return np.zeros_like(image)
+
+    white = View([Frame(np.full((240, 320, 3), 255, np.uint8), 0.0)] * 8, view().heatmap)
+    plain, _ = make_writer().show(change("new"), white, ORIGIN)
+    hidden, message = make_writer(redactor=Black()).show(change("new"), white, ORIGIN)
+    corner, spot = (slice(0, 40), slice(0, 40)), (slice(80, 100), slice(190, 210))
+    assert decoded(plain)[corner].min() > 240
+    assert decoded(hidden)[corner].max() < 16
+    assert decoded(hidden)[spot].max() > 60
+    assert white.frames[0].image.all()
+    assert parse_event(message.payload).hottest == (0.625, 0.375)
+
+
+def decoded(message):
+    return cv2.imdecode(np.frombuffer(message.payload, np.uint8), 1)
+
+
+def at(time):
+    """Return a view whose most telling frame is at `time`."""
+    return View([Frame(np.zeros((48, 64, 3), np.uint8), time)] * 8, view().heatmap)
+
+
+def test_updates_within_the_interval_repeat_what_was_last_shown(writer):
+    writer.set_picture_interval(5.0)
+    first = parse_event(writer.show(change("new"), at(10.0), ORIGIN)[1].payload)
+    (alone,) = writer.show(change("update", score=0.8), at(14.9), ORIGIN)
+    early = parse_event(alone.payload)
+    assert (early.type, early.seq, early.score) == ("update", 2, 0.8)
+    assert (early.picture, early.position, early.area) == (first.picture, first.position, first.area)
+    assert len(writer.show(change("update"), at(15.0), ORIGIN)) == 2
+    assert len(writer.show(change("update"), at(19.0), ORIGIN)) == 1
+    writer.set_picture_interval(0.0)
+    assert len(writer.show(change("update"), at(19.0), ORIGIN)) == 2
+
+
+def test_a_new_event_always_has_a_picture_and_so_has_one_after_the_stream_began_again(writer):
+    writer.set_picture_interval(60.0)
+    assert len(writer.show(change("new"), at(100.0), ORIGIN)) == 2
+    assert len(writer.show(change("new", label=0), at(100.0), ORIGIN)) == 2
+    assert len(writer.show(change("update"), at(1.0), ORIGIN)) == 2
+    writer.end(change("end"), ORIGIN)
+    assert len(writer.show(change("new"), at(2.0), ORIGIN)) == 2

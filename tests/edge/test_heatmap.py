@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
-from vedette_edge.heatmap import class_map, encode_jpeg, hot_box, overlay, peak
+from vedette_edge.heatmap import class_map, hot_box, overlay, peak
 from vedette_edge.types import Box
 
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
@@ -68,23 +67,3 @@ def test_outside_the_seen_region_the_picture_keeps_its_colours():
     assert (shown[:, :38] == 90).all()
     assert (shown[:, 122:] == 90).all()
     assert (shown[:, 60:100] != 90).any()
-
-
-def test_jpeg_falls_in_quality_and_then_in_size_until_it_fits():
-    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-    full = encode_jpeg(noise)
-    smaller = encode_jpeg(noise, max_bytes=len(full) // 2)
-    tiny = encode_jpeg(noise, max_bytes=3000)
-    assert len(smaller) <= len(full) // 2
-    assert len(tiny) <= 3000
-    assert cv2.imdecode(np.frombuffer(smaller, np.uint8), 1).shape == (240, 320, 3)
-    assert cv2.imdecode(np.frombuffer(tiny, np.uint8), 1).shape[0] < 240
-
-
-def test_a_bound_that_cannot_be_met_still_ends():
-    assert encode_jpeg(GREY, max_bytes=10)
-
-
-@pytest.mark.parametrize("quality", [20, 95])
-def test_jpeg_is_jpeg(quality):
-    assert encode_jpeg(GREY, quality=quality)[:2] == b"\xff\xd8"

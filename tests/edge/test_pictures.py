@@ -8,8 +8,8 @@ from vedette_edge.pictures import Pairing, file_name, save_picture
 from vedette_edge.topics import Event, Picture
 
 
-def event(label="fight", jpeg=b"jpeg"):
-    digest = hashlib.sha256(jpeg).hexdigest()
+def event(label="fight", picture=b"jpeg"):
+    digest = hashlib.sha256(picture).hexdigest()
     return Event(
         type="new",
         id="01ARYZ6S410000000000000000",
@@ -26,7 +26,7 @@ def event(label="fight", jpeg=b"jpeg"):
         area={"x": 0, "y": 0, "w": 1, "h": 1},
         hottest=(0.5, 0.5),
         model_sha256="0" * 64,
-        picture=Picture(sha256=digest, bytes=len(jpeg), width=1, height=1),
+        picture=Picture(sha256=digest, bytes=len(picture), width=1, height=1),
     )
 
 
@@ -55,5 +55,8 @@ def test_no_label_leads_out_of_the_directory(tmp_path, label):
     assert path.name.startswith("door-01ARYZ6S410000000000000000-")
 
 
-def test_the_name_is_camera_id_and_label():
-    assert file_name(event()) == "door-01ARYZ6S410000000000000000-fight.jpg"
+@pytest.mark.parametrize(("picture", "suffix"), [(b"\xff\xd8", "jpg"), (b"RIFF\1\2\3\4WEBPVP8 ", "webp")])
+def test_the_name_is_camera_id_label_and_format(tmp_path, picture, suffix):
+    name = f"door-01ARYZ6S410000000000000000-fight.{suffix}"
+    assert file_name(event(), picture) == name
+    assert save_picture(tmp_path, event(), picture).name == name
