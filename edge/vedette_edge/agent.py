@@ -1,50 +1,54 @@
 """Wires the parts together; starts and stops them in order. What they do is their own business.
 
-Start: bundle, golden samples, outbox, broker if embedded, link, cameras. Nothing starts before the model
-has proved itself. Stop: captures, inference (active events end), outbox drained, last metrics,
+Start: bundles, golden samples, outbox, broker if embedded, link, cameras. Nothing starts before the models
+have proved themselves. Stop: captures, inference (active events end), outbox drained, last metrics,
 `disconnected`. An absent broker stops nothing; only at the very end of files does it matter.
+
+One thread, the supervisor's (`run`), changes what runs: a reload, a command and the governor each only say
+what shall run, and the fleet converges to it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
-import json
 import logging
+import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
+from vedette_edge.assembly import Assembler, OnVerdict
 from vedette_edge.broker import EmbeddedBroker
-from vedette_edge.camera import Camera
-from vedette_edge.capture import Status, open_capture
-from vedette_edge.config import AgentConfig, CameraConfig, MqttConfig, decision_for, rules_for
-from vedette_edge.engine import Model, load_models
-from vedette_edge.errors import BrokerError, ConfigError, DataError, VideoError
-from vedette_edge.events import EventWriter
+from vedette_edge.bundle import open_bundle
+from vedette_edge.capture import Status
+from vedette_edge.config import AgentConfig, MqttConfig, alarm_labels, check_cameras, load_config
+from vedette_edge.control import AgentControl, Errands
+from vedette_edge.engine import Engine, load_models
+from vedette_edge.errors import BrokerError, UsageError, VedetteError, VideoError
+from vedette_edge.fleet import Fleet, effective
 from vedette_edge.health import Notifier, Watchdog
-from vedette_edge.ids import new_ulid
-from vedette_edge.judges import Verdict
-from vedette_edge.operation.governor import Governor, Step, paused_cameras
+from vedette_edge.operation.governor import LADDER, Governor, Step, paused_cameras
 from vedette_edge.operation.overview import Overview, Parts
+from vedette_edge.operation.reload import Difference, apply_remote, difference, reload_config
 from vedette_edge.operation.sensors import Sensors, SystemSensors
 from vedette_edge.operation.serving import served
-from vedette_edge.operation.timing import QueueClock
-from vedette_edge.pipeline import Pipeline
 from vedette_edge.publish.announce import Announcer, Description
 from vedette_edge.publish.base import Message
-from vedette_edge.publish.mqtt import MqttLink
+from vedette_edge.publish.counts import ActiveCounts, CountingSink
+from vedette_edge.publish.home_assistant import AnnouncedCamera, Greeter, discovery
+from vedette_edge.publish.mqtt import MqttLink, Route
 from vedette_edge.publish.outbox import Outbox
 from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import Broker, Tls
 from vedette_edge.recording import Keeper
-from vedette_edge.topics import BirthCamera, BirthModel, Topics
-from vedette_edge.watcher import Watcher
-from vedette_edge.zones import Zones
+from vedette_edge.remote.commander import Commander
+from vedette_edge.remote.control import Outcome
+from vedette_edge.remote.seen import Seen
+from vedette_edge.score_log import score_log
+from vedette_edge.topics import BirthCamera, BirthModel, ConfigReport, Topics
 
 __all__ = ["Agent", "broker_of", "run_agent"]
 
@@ -53,19 +57,17 @@ _log = logging.getLogger(__name__)
 _TICK = 0.1  # seconds between two looks of the supervisor
 _DRAIN_TICK = 0.02
 _READING = 2.0  # seconds between two looks at the sensors
-OnVerdict: TypeAlias = Callable[[str, str, Verdict], None]
-"""Told of (camera, model, verdict)."""
-
 _PATIENCE = 10.0  # seconds for the cameras to finish what they have in hand
+_HUNG = 70  # exit code where an inference hangs: EX_SOFTWARE of sysexits.h
 
 
-def run_agent(
-    config: AgentConfig, *, scores: Path | None = None, embedded: tuple[str, int] | None = None
-) -> None:
+def run_agent(path: Path, *, scores: Path | None = None, embedded: tuple[str, int] | None = None) -> None:
     """Watch until all sources have ended, or SIGTERM or SIGINT comes; call it from the main thread.
 
+    SIGHUP has the configuration read again.
+
     Args:
-        config: what to watch, and where to tell of it.
+        path: the configuration: what to watch, and where to tell of it.
         scores: write one JSON line a window to this file.
         embedded: (host, port) on which to run a broker of our own.
 
@@ -73,9 +75,11 @@ def run_agent(
         VedetteError: when the agent cannot start, no camera could deliver, or messages remain undelivered
             after all files have ended.
     """
-    models = load_models(config)
+    config = load_config(path)
+    changes = _Changes()
+    models = load_models(config, changes.tell)
     with contextlib.ExitStack() as stack:
-        on_verdict = stack.enter_context(_score_log(scores, models)) if scores else None
+        on_verdict = stack.enter_context(score_log(scores)) if scores else None
         outbox = Outbox(
             config.state_dir / "outbox.db",
             gap_topic=Topics(config.site, config.node).gap,
@@ -88,9 +92,11 @@ def run_agent(
             stack.enter_context(EmbeddedBroker(*embedded))
             broker = Broker(*embedded, protocol="3.1.1", keepalive=config.mqtt.keepalive)
             _log.info("embedded broker on %s; it speaks MQTT 3.1.1, so that is used", broker)
-        agent = Agent(config, models, outbox, broker, on_verdict)
+        agent = Agent(config, models, outbox, broker, path=path, on_verdict=on_verdict)
+        stack.callback(agent.close)
+        changes.tell_of = agent.variant_changed
         served(stack, config, agent.overview)
-        stack.enter_context(_signals_caught(agent.stop))
+        stack.enter_context(_signals_caught(agent))
         agent.run()
 
 
@@ -100,74 +106,111 @@ def broker_of(mqtt: MqttConfig) -> Broker:
     return Broker(mqtt.host, mqtt.port, mqtt.protocol, mqtt.username, mqtt.password_file, tls, mqtt.keepalive)
 
 
+@dataclass(slots=True)
+class _Changes:
+    """Passes on which variant took over, once there is somebody to tell."""
+
+    tell_of: Callable[[str, str, str], None] | None = None
+
+    def tell(self, model: str, variant: str, reason: str) -> None:
+        if self.tell_of is not None:
+            self.tell_of(model, variant, reason)
+
+
 class Agent:
-    """The running whole: cameras, link, watchdog."""
+    """The running whole: cameras, link, watchdog, governor."""
 
     def __init__(
         self,
         config: AgentConfig,
-        models: Mapping[str, Model],
+        models: Engine,
         outbox: Outbox,
         broker: Broker,
+        *,
+        path: Path,
         on_verdict: OnVerdict | None = None,
         sensors: Sensors | None = None,
     ) -> None:
         """Wire the parts; nothing runs before `run`.
 
+        Args:
+            config: the configuration.
+            models: those that it names, loaded.
+            outbox: keeps messages.
+            broker: where they go.
+            path: where the configuration is read again.
+            on_verdict: told of each verdict.
+            sensors: of the device; by default, its own.
+
         Raises:
             ConfigError: when a camera's settings do not fit the model, or a credential cannot be used.
         """
         self._config = config
+        self._path = path
         self._models = models
         self._outbox = outbox
         self._broker = broker
+        self._disabled: set[str] = set()
+        self._step = LADDER[0]
+        self._errands = Errands()
         self._boot = secrets.token_hex(8)
         self._topics = Topics(config.site, config.node)
-        self._announcer = Announcer(self._topics, self._boot, self._describe, time.time)
-        self._link = MqttLink(
-            broker,
-            f"vedette-{config.site}-{config.node}",
-            outbox,
-            self._announcer,
-            Sessions(config.state_dir / "session"),
-            late_per_second=config.outbox.late_per_second,
+        self._announcer = Announcer(self._topics, self._boot, self._description, time.time)
+        self._commander = Commander(
+            self._topics,
+            AgentControl(self, self._errands),
+            Seen(config.state_dir / "commands"),
+            lambda message, exchange: self._link.tell(message, exchange),
         )
+        self._link = self._make_link()
+        self._counts = ActiveCounts(self._topics)
         self.overview = Overview(
             Parts(
                 site=config.site,
                 node=config.node,
                 boot=self._boot,
                 broker=str(broker),
-                models=models,
-                cameras=lambda: self._cameras,
-                watchers=lambda: self._watchers,
+                models=lambda: self._models,
+                cameras=lambda: [one.camera for one in self._fleet.running],
+                watchers=lambda: [watcher for one in self._fleet.running for watcher in one.watchers],
                 waiting=outbox.__len__,
                 link=self._link,
             )
         )
+        self._keeper = Keeper(config, self._topics)
+        assembler = Assembler(
+            topics=self._topics,
+            boot=self._boot,
+            sink=CountingSink(self._link, self._counts, self._link.announce),
+            keeper=self._keeper,
+            overview=self.overview,
+            on_status=self._on_status,
+            on_verdict=on_verdict,
+        )
+        self._notifier = Notifier()
+        self._watchdog = Watchdog(self._notifier, [self._link.heartbeat])
+        shall_run = effective(config, self._disabled, self._step)
+        self._fleet = Fleet(shall_run, models, assembler, self._watchdog.watch, self._on_status)
         self._sensors = sensors or SystemSensors()
         self._governor = Governor(config.governor)
-        self._step: Step | None = None
+        self._told_step: Step | None = None
         self._next_reading = 0.0
-        next_seq = itertools.count(1).__next__
-        self._keeper = Keeper(config, self._topics)
-        self._watchers: list[Watcher] = []
-        self._cameras = [
-            self._make_camera(camera, next_seq, on_verdict) for camera in config.cameras if camera.enabled
-        ]
-        for camera in config.cameras:
-            if not camera.enabled:
-                self._on_status(camera.id, "disabled", "")
-        self._notifier = Notifier()
-        beats = [beat for camera in self._cameras for beat in camera.heartbeats]
-        self._watchdog = Watchdog(self._notifier, [*beats, self._link.heartbeat])
-        self._stops = 0
-        self._began = time.monotonic()
-        self._next_metrics = self._began + config.metrics_interval
+        self._hups = self._stops = 0
+        self._next_metrics = time.monotonic() + config.metrics_interval
 
     def stop(self) -> None:
         """Ask the agent to end, from any thread or signal handler; a second time, not to wait any more."""
         self._stops += 1
+
+    def hang_up(self) -> None:
+        """Ask the agent to read its configuration again, from any thread or signal handler."""
+        self._hups += 1
+
+    def variant_changed(self, model: str, variant: str, reason: str) -> None:
+        """Tell that a variant of a model took the place of one that failed."""
+        _log.warning("model '%s': variant '%s' takes over: %s", model, variant, reason)
+        self.overview.note_failover(model, variant)
+        self._link.introduce()
 
     def run(self) -> None:
         """Watch until told to stop, or all sources have ended.
@@ -176,14 +219,16 @@ class Agent:
             VedetteError: as `run_agent` says.
         """
         self._link.start()
-        for camera in self._cameras:
-            camera.start()
-        self._notifier.send("READY=1", f"STATUS=watching {len(self._cameras)} camera(s)")
+        self._greet()
+        if self._config.commands.enabled:
+            self._commander.start()
+        self._fleet.start()
+        self._notifier.send("READY=1", f"STATUS=watching {len(self._fleet.running)} camera(s)")
         self._wait(lambda: self._stops > 0 or self._over(), float("inf"), _TICK)
         self._notifier.send("STOPPING=1", "STATUS=delivering what is left")
-        for camera in self._cameras:
-            camera.stop()
-        self._wait(lambda: all(camera.finished for camera in self._cameras), _PATIENCE, _DRAIN_TICK)
+        self._commander.close()
+        self._fleet.stop()
+        self._wait(lambda: self._fleet.ended, _PATIENCE, _DRAIN_TICK)
         self._link.hurry()
         self._keeper.stop()
         self._wait(lambda: self._keeper.finished, _PATIENCE, _DRAIN_TICK)
@@ -193,9 +238,156 @@ class Agent:
         self._raise_failures()
         self._account_for_the_rest()
 
+    def close(self) -> None:
+        """Say that the models that run now end as they should."""
+        self._models.close()
+
+    def publish_snapshot(self, camera: str) -> int:
+        """Publish a camera's latest frame; return its bytes.
+
+        Raises:
+            UsageError: when there is no such camera, or it has given no frame yet.
+        """
+        self._fleet.named(camera)
+        message = self._keeper.latest[camera].message()
+        if message is None:
+            raise UsageError(f"camera '{camera}' has given no frame yet")
+        self._link.tell(message)
+        return len(message.payload)
+
+    def set_enabled(self, camera: str, enabled: bool) -> None:
+        """Watch a camera, or watch it no more until it is enabled or the agent starts again.
+
+        Raises:
+            UsageError: when there is no such camera.
+        """
+        if camera not in {one.id for one in self._config.cameras}:
+            raise UsageError(f"there is no camera '{camera}'")
+        (self._disabled.discard if enabled else self._disabled.add)(camera)
+        self._converge()
+
+    def set_threshold(self, camera: str, label: str, value: float, model: str | None) -> list[str]:
+        """Let events of a label begin at another score; return the models that took it.
+
+        Raises:
+            UsageError: when there is no such camera, model or label.
+        """
+        return self._fleet.named(camera).set_threshold(label, value, model)
+
+    def trigger(self, camera: str, model: str | None) -> list[str]:
+        """Have models of single pictures judge the next frame; return which do.
+
+        Raises:
+            UsageError: when there is no such camera or model.
+        """
+        return self._fleet.named(camera).trigger(model)
+
+    def reload(self) -> ConfigReport:
+        """Read the configuration again; where it is wrong, the old one stays. Publishes what became of it."""
+        config, report = reload_config(self._path, self._config, _check_fit)
+        if config is not None:
+            before = self._config
+            self._config = _less_what_needs_a_restart(before, config)
+            try:
+                self._converge()
+            except VedetteError as error:
+                self._config = before
+                report = report.model_copy(update={"ok": False, "error": str(error), "changes": ()})
+            self._governor.configure(self._config.governor)
+        for line in report.changes:
+            _log.info("configuration: %s", line)
+        if not report.ok:
+            _log.error("the configuration stays as it was: %s", report.error)
+        self._link.announce(self._announcer.config_report(report))
+        return report
+
+    def take_config(self, document: bytes, *, dry_run: bool) -> ConfigReport:
+        """Take another configuration; publishes what became of it.
+
+        Raises:
+            UsageError: when this node is not to be configured from afar.
+        """
+        if not self._config.commands.remote_config:
+            raise UsageError("this node takes no configuration from afar: commands.remote_config is false")
+        report = apply_remote(document, self._path, self._config, _check_fit, dry_run=dry_run)
+        if report.ok and not dry_run:
+            return self.reload()
+        self._link.announce(self._announcer.config_report(report))
+        return report
+
+    def describe(self) -> Outcome:
+        """Tell what the node is, and how it is doing."""
+        return self.overview.status().model_dump(mode="json")
+
+    def _make_link(self) -> MqttLink:
+        config, home = self._config, self._config.home_assistant
+        routes = [Route(self._commander.filter, self._commander.take)] if config.commands.enabled else []
+        if home.enabled:
+            # The link does not exist yet; what is told later is told by it.
+            greeter = Greeter(
+                home.prefix, self._discovery, lambda seconds, message: self._link.tell_later(seconds, message)
+            )
+            routes.append(Route(greeter.topics, greeter.take))
+        return MqttLink(
+            self._broker,
+            f"vedette-{config.site}-{config.node}",
+            self._outbox,
+            self._announcer,
+            Sessions(config.state_dir / "session"),
+            routes=routes,
+            late_per_second=config.outbox.late_per_second,
+        )
+
+    def _greet(self) -> None:
+        """Say that nothing goes on yet, and introduce the cameras to Home Assistant."""
+        for camera in self._announced_cameras():
+            for message in self._counts.zero(camera.id, camera.labels):
+                self._link.announce(message)
+        if self._config.home_assistant.enabled:
+            self._link.announce(self._discovery())
+
+    def _discovery(self) -> Message:
+        return discovery(
+            self._topics,
+            self._announced_cameras(),
+            prefix=self._config.home_assistant.prefix,
+            metrics_interval=self._config.metrics_interval,
+        )
+
+    def _announced_cameras(self) -> list[AnnouncedCamera]:
+        content_type = f"image/{self._config.snapshots.format}"
+        found = []
+        for camera in self._config.cameras:
+            manifests = [self._models[name].manifest for name in self._config.models_of(camera)]
+            labels = [
+                manifest.labels[index].name
+                for manifest in manifests
+                for index in alarm_labels(camera, manifest)
+            ]
+            found.append(AnnouncedCamera(camera.id, tuple(dict.fromkeys(labels)), content_type))
+        return found
+
+    def _converge(self) -> None:
+        """Run what shall run now.
+
+        Raises:
+            VedetteError: when it cannot be built; then nothing has changed.
+        """
+        shall_run = effective(self._config, self._disabled, self._step)
+        change = difference(self._fleet.config, shall_run)
+        models = self._models
+        if change.models_added or change.models_removed or change.models_changed:
+            models = load_models(shall_run, self.variant_changed, ledger=self._models.ledger)
+        self._models = models
+        self._fleet.converge(shall_run, models, change)
+        for camera in change.removed:
+            self.overview.forget(camera)
+        if change != Difference():
+            self._greet()
+            self._link.introduce()
+
     def _over(self) -> bool:
-        fatal = any(camera.error and not isinstance(camera.error, VideoError) for camera in self._cameras)
-        return fatal or self._link.error is not None or all(camera.finished for camera in self._cameras)
+        return self._fleet.fatal is not None or self._link.error is not None or self._fleet.finished
 
     def _delivered(self) -> bool:
         return self._link.error is not None or (self._link.tried and len(self._outbox) == 0)
@@ -205,6 +397,12 @@ class Agent:
         until = time.monotonic() + seconds
         while not done() and self._stops < 2 and (now := time.monotonic()) < until:
             self._watchdog.tick(now)
+            self._end_if_stuck(now)
+            self._fleet.tend()
+            self._errands.run()
+            if self._hups:
+                self._hups = 0
+                self.reload()
             if now >= self._next_reading:
                 self._govern(now)
             if now >= self._next_metrics:
@@ -212,12 +410,19 @@ class Agent:
                 self._link.tell(self._announcer.metrics(self.overview.metrics()))
             time.sleep(tick)
 
+    def _end_if_stuck(self, now: float) -> None:
+        why = self._models.stuck(now)
+        if why is not None:
+            _log.critical("%s", why)
+            # Native code cannot be interrupted; what was told is on the disk.
+            os._exit(_HUNG)
+
     def _raise_failures(self) -> None:
-        errors = [camera.error for camera in self._cameras if camera.error is not None]
-        for error in [self._link.error, *errors]:
-            if error is not None and not isinstance(error, VideoError):
-                raise error
-        if errors and all(camera.error and camera.frames == 0 for camera in self._cameras):
+        fatal = self._link.error or self._fleet.fatal
+        if fatal is not None:
+            raise fatal
+        errors = self._fleet.errors
+        if errors and all(one.camera.error and not one.camera.frames for one in self._fleet.running):
             raise VideoError("no camera gave a picture: " + "; ".join(map(str, errors)))
 
     def _account_for_the_rest(self) -> None:
@@ -234,20 +439,26 @@ class Agent:
         _log.warning("%s", sentence)
 
     def _govern(self, now: float) -> None:
-        """Look at the sensors, and publish the governor's step where it changes."""
+        """Look at the sensors; where the governor's step changes, heed and publish it."""
         self._next_reading = now + _READING
         reading = self._sensors.read()
         self.overview.note_reading(reading)
         step = self._governor.tick(now, reading)
-        if step != self._step:
-            self._step = step
-            paused = paused_cameras(step, {camera.id: camera.priority for camera in self._config.cameras})
-            state = self.overview.note_step(step, self._governor.reason, paused)
-            if state.reason:
-                _log.warning("governor: step %d, %s: %s", step.number, step.name, state.reason)
-            self._link.announce(self._announcer.governor(state))
+        if step == self._told_step:
+            return
+        self._told_step = self._step = step
+        paused = paused_cameras(step, {camera.id: camera.priority for camera in self._config.cameras})
+        state = self.overview.note_step(step, self._governor.reason, paused)
+        if state.reason:
+            _log.warning("governor: step %d, %s: %s", step.number, step.name, state.reason)
+        self._link.announce(self._announcer.governor(state))
+        self._fleet.heed(step)
+        try:
+            self._converge()
+        except VedetteError as error:
+            _log.error("governor: step %d cannot be taken: %s", step.number, error)
 
-    def _describe(self) -> Description:
+    def _description(self) -> Description:
         models = [
             BirthModel(
                 name=name,
@@ -263,101 +474,32 @@ class Agent:
         cameras = [BirthCamera(id=camera.id, source=camera.source.type) for camera in self._config.cameras]
         return Description(tuple(models), tuple(cameras))
 
-    @property
-    def _some_model(self) -> Model:
-        return next(iter(self._models.values()))
-
-    def _make_camera(
-        self, camera: CameraConfig, next_seq: Callable[[], int], on_verdict: OnVerdict | None
-    ) -> Camera:
-        watchers = [
-            self._make_watcher(camera, self._models[name], next_seq, on_verdict)
-            for name in self._config.models_of(camera)
-        ]
-        self._watchers += watchers
-        return Camera(
-            camera.id,
-            lambda pause: open_capture(camera, pause, partial(self._on_status, camera.id)),
-            Pipeline(
-                watchers,
-                guards=[QueueClock(self.overview.stages.queue)],
-                recorders=self._keeper.recorders(camera),
-            ),
-            self._link,
-            pressure=camera.pressure,
-            on_status=self._on_status,
-            on_messages=partial(self._on_messages, camera.id),
-        )
-
     def _on_status(self, camera: str, status: Status, reason: str) -> None:
         self.overview.note_status(camera, status, reason)
         self._link.announce(self._announcer.status(camera, status, reason))
 
-    def _on_messages(self, camera: str, messages: Sequence[Message]) -> None:
-        self.overview.note_messages(camera, messages)
-        self._keeper.keep(messages)
 
-    def _make_watcher(
-        self, camera: CameraConfig, model: Model, next_seq: Callable[[], int], on_verdict: OnVerdict | None
-    ) -> Watcher:
-        manifest = model.manifest
-        events = EventWriter(
-            topics=self._topics,
-            camera=camera.id,
-            labels=[label.name for label in manifest.labels],
-            spec=manifest.input,
-            outputs=manifest.outputs,
-            model_sha256=model.bundle.digest,
-            boot=self._boot,
-            next_seq=next_seq,
-            new_id=new_ulid,
-            style=self._keeper.style,
-            redactor=self._keeper.redactor(camera),
-        )
-        return Watcher(
-            judge=model.judge(decision_for(camera, manifest.decision)),
-            rules=rules_for(camera, manifest),
-            events=events,
-            zones=Zones(camera.zones, manifest.input, manifest.outputs),
-            on_verdict=partial(on_verdict, camera.id, model.name) if on_verdict else None,
-            spent=self.overview.stages.decide,
-        )
+def _check_fit(config: AgentConfig) -> None:
+    """Tell whether a configuration fits the models that it names.
+
+    Raises:
+        VedetteError: when it does not, or one cannot be opened.
+    """
+    bundles = {name: open_bundle(model.bundle) for name, model in config.every_model.items()}
+    check_cameras(config, {name: bundle.manifest for name, bundle in bundles.items()})
+
+
+def _less_what_needs_a_restart(before: AgentConfig, after: AgentConfig) -> AgentConfig:
+    kept = difference(before, after).restart
+    return after.model_copy(update={name: getattr(before, name) for name in kept})
 
 
 @contextlib.contextmanager
-def _score_log(path: Path, models: Mapping[str, Model]) -> Iterator[OnVerdict]:
-    names = {name: [label.name for label in model.manifest.labels] for name, model in models.items()}
-
-    def write(camera: str, model: str, verdict: Verdict) -> None:
-        scores = zip(names[model], verdict.probabilities, strict=True)
-        line = {
-            "camera": camera,
-            "model": model,
-            "start": round(verdict.start, 6),
-            "end": round(verdict.end, 6),
-            "middle": round(verdict.middle, 6),
-            "probabilities": {name: round(float(value), 6) for name, value in scores},
-        }
-        try:
-            file.write(json.dumps(line).encode() + b"\n")
-        except OSError as error:
-            raise DataError(f"{path}: cannot write the scores ({error.strerror})") from error
-
-    try:
-        # Unbuffered: each line is there as soon as its window was judged, for `tail -f`.
-        file = path.open("wb", buffering=0)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot write the scores there ({error.strerror})") from error
-    with file:
-        yield write
-
-
-@contextlib.contextmanager
-def _signals_caught(stop: Callable[[], None]) -> Iterator[None]:
-    caught = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda *_: stop()) for number in caught]
+def _signals_caught(agent: Agent) -> Iterator[None]:
+    handlers = {signal.SIGTERM: agent.stop, signal.SIGINT: agent.stop, signal.SIGHUP: agent.hang_up}
+    before = {number: signal.signal(number, lambda *_, act=act: act()) for number, act in handlers.items()}
     try:
         yield
     finally:
-        for number, handler in zip(caught, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)

@@ -57,6 +57,7 @@ class Camera:
         self.name = name
         self._source = open_source(self._pause)
         self._pipeline = pipeline
+        self._next_pipeline = pipeline
         self._sink = sink
         self._on_status = on_status
         self._on_messages = on_messages
@@ -89,6 +90,11 @@ class Camera:
         return len(self._queue)
 
     @property
+    def started(self) -> bool:
+        """Whether `start` was called."""
+        return self._threads[0].ident is not None
+
+    @property
     def finished(self) -> bool:
         """Whether both threads have ended."""
         return not any(thread.is_alive() for thread in self._threads)
@@ -101,6 +107,10 @@ class Camera:
     def stop(self) -> None:
         """Stop the capture; what was captured is still judged, and active events end."""
         self._stopping.set()
+
+    def follow(self, pipeline: Stage) -> None:
+        """Use another pipeline from the next frame on, from any thread; what is active in the old one ends."""
+        self._next_pipeline = pipeline
 
     def _pause(self, seconds: float) -> bool:
         until = time.monotonic() + seconds
@@ -132,6 +142,9 @@ class Camera:
         try:
             while (item := self._queue.get(beat.beat)) is not None:
                 beat.beat()
+                if self._pipeline is not (following := self._next_pipeline):
+                    self._keep(self._pipeline.finish())
+                    self._pipeline = following
                 self._keep(self._pipeline.push(*item))
             self._keep(self._pipeline.finish())
         except Exception as error:

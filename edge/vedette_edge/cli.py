@@ -155,7 +155,7 @@ def _run(options: argparse.Namespace) -> None:
     configure_logs(options.log)
     given = options.embedded_broker
     embedded = None if given is None else parse_address(given, loopback=True)
-    run_agent(load_config(options.config), scores=options.scores, embedded=embedded)
+    run_agent(options.config, scores=options.scores, embedded=embedded)
 
 
 def _check_config(options: argparse.Namespace) -> None:

@@ -10,11 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vedette_edge.benchmark import kept, stores
 from vedette_edge.bundle import open_bundle
-from vedette_edge.choice import open_best
 from vedette_edge.config import AUTO, CameraConfig, alarm_labels, decision_for, load_config
-from vedette_edge.engine import Model, SharedSession
+from vedette_edge.engine import Model, load_alone
 from vedette_edge.errors import ConfigError, DataError, UsageError
 from vedette_edge.files import write_atomically
 from vedette_edge.manifest import Decision, Manifest
@@ -74,7 +72,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _tune(options: argparse.Namespace) -> None:
-    model = _open_model(options.bundle, options.variant)
+    model = load_alone(open_bundle(options.bundle), options.variant)
     camera = _camera(options)
     given = decision_for(camera, model.manifest.decision) if camera else model.manifest.decision
     labels = _alarming(camera, model.manifest)
@@ -112,13 +110,6 @@ def _alarming(camera: CameraConfig | None, manifest: Manifest) -> dict[str, int]
     if camera is None:
         return {label.name: index for index, label in enumerate(manifest.labels) if label.alarm}
     return {names[index]: index for index in alarm_labels(camera, manifest)}
-
-
-def _open_model(directory: Path, variant: str) -> Model:
-    bundle = open_bundle(directory)
-    benchmark = kept(stores(), bundle)
-    proved = open_best(bundle, variant, benchmark.measured if benchmark else {}, threads=0)
-    return Model(bundle.manifest.name, bundle, proved.variant, SharedSession(proved.session))
 
 
 def _camera(options: argparse.Namespace) -> CameraConfig | None:

@@ -67,6 +67,24 @@ def load_models(
     return Engine(models, book)
 
 
+def load_alone(bundle: Bundle, variant: str = AUTO) -> Model:
+    """Load a model for one who judges files: without cameras, accelerators or a ledger.
+
+    Raises:
+        VedetteError: when no variant works, or the one that is named does not.
+    """
+    benchmark = kept(stores(), bundle)
+    found = candidates(bundle, variant, benchmark.measured if benchmark else {})
+    choice = Choice(bundle, placed(found, ["cpu"]), named=variant != AUTO)
+
+    def following() -> Running:
+        candidate, proved = choice.next()
+        streams = isinstance(proved.session, StreamingSession)
+        return Running(candidate, SharedStreams(proved.session) if streams else SharedSession(proved.session))
+
+    return Model(bundle.manifest.name, bundle, Standby(following, lambda *_: None))
+
+
 class _Loader:
     """Loads what runs of one model, at the start and whenever that fails."""
 

@@ -59,7 +59,7 @@ class Parts:
         node: the device.
         boot: names this run of the agent.
         broker: host and port.
-        models: by name.
+        models: those that there are now, by name.
         cameras: those that there are now.
         watchers: those that there are now.
         waiting: how many messages wait for the broker.
@@ -70,7 +70,7 @@ class Parts:
     node: str
     boot: str
     broker: str
-    models: Mapping[str, Model]
+    models: Callable[[], Mapping[str, Model]]
     cameras: Callable[[], Sequence[Camera]]
     watchers: Callable[[], Sequence[Watcher]]
     waiting: Callable[[], int]
@@ -151,7 +151,7 @@ class Overview:
 
     def histograms(self) -> dict[str, Histogram]:
         """Return the inference time of each model."""
-        return {name: model.session.durations.histogram() for name, model in self._parts.models.items()}
+        return {name: model.session.durations.histogram() for name, model in self._parts.models().items()}
 
     def stage_histograms(self) -> dict[str, Histogram]:
         """Return the time of each stage but inference."""
@@ -166,7 +166,7 @@ class Overview:
         parts, stages = self._parts, self.stages
         with self._lock:
             cameras = tuple(self._camera_metrics(camera) for camera in parts.cameras())
-        models = tuple(self._model_metrics(name, model) for name, model in parts.models.items())
+        models = tuple(self._model_metrics(name, model) for name, model in parts.models().items())
         return Metrics(
             ts=self._now(),
             boot=parts.boot,
@@ -180,7 +180,7 @@ class Overview:
             models=models,
             queue_ms=stages.queue.percentiles(),
             gate_ms=stages.gate.percentiles(),
-            inference_ms=spread(model.session.durations for model in parts.models.values()),
+            inference_ms=spread(model.session.durations for model in parts.models().values()),
             decide_ms=stages.decide.percentiles(),
             publish_ms=parts.link.latency.percentiles(),
             temperature_c=self._reading.temperature_c,
@@ -200,7 +200,7 @@ class Overview:
             site=parts.site,
             node=parts.node,
             broker=BrokerState(address=parts.broker, connected=parts.link.connected),
-            models=tuple(self._model_state(name, model) for name, model in parts.models.items()),
+            models=tuple(self._model_state(name, model) for name, model in parts.models().items()),
             cameras=cameras,
             governor=self._governor,
             metrics=self.metrics(),

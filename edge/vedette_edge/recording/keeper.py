@@ -37,6 +37,7 @@ class Keeper:
         self._archive = PictureArchive(snapshots.directory, self._retention) if snapshots.directory else None
         self._redactors: dict[BlurConfig, Redactor] = {}
         self._recorders: list[ClipRecorder] = []
+        self._of: dict[str, tuple[BlurConfig | None, list[Recorder]]] = {}
         self.latest: dict[str, LatestFrame] = {}
 
     @property
@@ -59,11 +60,19 @@ class Keeper:
         return self._redactors[blur]
 
     def recorders(self, camera: CameraConfig) -> list[Recorder]:
-        """Return the recorders of a camera's pipeline.
+        """Return the recorders of a camera's pipeline; a pipeline that follows another gets the same ones.
 
         Raises:
             ConfigError: as `redactor`.
         """
+        blur, known = self._of.get(camera.id, (None, []))
+        if known and blur == camera.privacy.blur:
+            return known
+        made = self._make_recorders(camera)
+        self._of[camera.id] = camera.privacy.blur, made
+        return made
+
+    def _make_recorders(self, camera: CameraConfig) -> list[Recorder]:
         redactor = self.redactor(camera)
         latest = LatestFrame(self._topics, camera.id, self.style, redactor)
         self.latest[camera.id] = latest

@@ -118,7 +118,7 @@ def test_retained_statuses_wait_for_a_later_subscriber(broker_port, make_link):
             assert listener.of(kind)[0].retained
 
 
-def test_what_is_new_goes_before_what_waited(tmp_path, broker_port, make_link, outbox):
+def test_what_is_new_goes_before_what_waited(broker_port, make_link, outbox):
     outbox.put([event(number) for number in range(300)])
     outbox.rewind(late=True)
     with Listener(broker_port) as listener:
