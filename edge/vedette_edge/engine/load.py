@@ -79,8 +79,10 @@ def load_alone(bundle: Bundle, variant: str = AUTO) -> Model:
 
     def following() -> Running:
         candidate, proved = choice.next()
-        streams = isinstance(proved.session, StreamingSession)
-        return Running(candidate, SharedStreams(proved.session) if streams else SharedSession(proved.session))
+        session = proved.session
+        if isinstance(session, StreamingSession):
+            return Running(candidate, SharedStreams(session))
+        return Running(candidate, SharedSession(session))
 
     return Model(bundle.manifest.name, bundle, Standby(following, lambda *_: None))
 
