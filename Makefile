@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test check format bench build schemas clean
+.PHONY: help install demo test faults check format bench build schemas clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -28,6 +28,9 @@ test: $(INSTALLED)  ## Run all tests and hold the branch coverage of each room
 	$(BIN)/coverage report --include='edge/*' --fail-under=85
 	$(BIN)/coverage report --include='converters/*' --fail-under=85
 	$(BIN)/coverage report --include='train/*' --fail-under=75
+
+faults: $(INSTALLED)  ## Try every fault many times; prints tries and losses (half an hour)
+	VEDETTE_FAULTS=many $(BIN)/python -m pytest -q tests/faults
 
 check: $(INSTALLED)  ## Lint, format, types, import arrows, sizes
 	$(BIN)/ruff check

@@ -16,6 +16,7 @@ from vedette_edge.benchmark import Benchmark, keep, kept, run_benchmark, stores
 from vedette_edge.broker import parse_address
 from vedette_edge.bundle import Bundle, open_bundle
 from vedette_edge.choice import candidates
+from vedette_edge.commands import install, provision
 from vedette_edge.config import AgentConfig, ModelConfig, Threads, check_cameras, load_config
 from vedette_edge.errors import DataError
 from vedette_edge.logs import configure_logs
@@ -51,6 +52,8 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_check_config(commands)
     _add_watch(commands)
     _add_benchmark(commands)
+    provision.add_parser(commands)
+    install.add_parsers(commands)
     return parser
 
 

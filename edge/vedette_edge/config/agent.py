@@ -55,6 +55,11 @@ class AgentConfig(Section):
 
     site: Identifier = Field(description="Where this device stands; part of every topic.")
     node: Identifier = Field(description="This device; unique within its site.")
+    board: str = Field(
+        default=AUTO,
+        description="Profile in firmware-configs/boards whose defaults lie under this file; auto: the one "
+        "that is recognised; none: none.",
+    )
     bundle: LocalPath | None = Field(
         default=None, description="Directory that vedette-convert wrote: the one model; or give `models`."
     )

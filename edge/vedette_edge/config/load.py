@@ -11,10 +11,14 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from vedette_edge.boards import detect, load_profiles, read_facts, with_defaults, with_pipelines
 from vedette_edge.config.agent import AgentConfig, CameraConfig
+from vedette_edge.config.models import AUTO
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import Decision, Manifest
 from vedette_edge.validation import describe_errors
+
+NO_BOARD = "none"
 
 __all__ = ["alarm_labels", "check_cameras", "decision_for", "load_config"]
 
@@ -29,7 +33,7 @@ def load_config(path: Path) -> AgentConfig:
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
         # Through JSON, pydantic's strict mode still turns text into paths and lists into tuples.
-        document = json.dumps(data, default=str)
+        document = json.dumps(_on_its_board(data, path), default=str)
     except OSError as error:
         raise ConfigError(f"{path}: cannot read this configuration ({error.strerror})") from error
     except yaml.MarkedYAMLError as error:
@@ -98,6 +102,22 @@ def check_cameras(config: AgentConfig, manifests: Mapping[str, Manifest]) -> Non
             problems.append(str(error))
     if problems:
         raise ConfigError("; ".join(dict.fromkeys(problems)))
+
+
+def _on_its_board(data: Any, path: Path) -> Any:
+    """Return the document with what its board gives; what is not valid is told of later."""
+    name = data.get("board", AUTO) if isinstance(data, dict) else NO_BOARD
+    if name == NO_BOARD:
+        return data
+    profiles = load_profiles()
+    if name == AUTO:
+        profile = detect(read_facts(), profiles.values())
+    elif isinstance(name, str) and name in profiles:
+        profile = profiles[name]
+    else:
+        known = ", ".join([AUTO, NO_BOARD, *profiles])
+        raise ConfigError(f"{path}: board: there is no '{name}'; there are: {known}")
+    return with_pipelines(profile, with_defaults(profile, data)) if profile else data
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from vedette_edge.boards import load_profiles
+from vedette_edge.errors import ConfigError
+from vedette_edge.installation import CONFIG, Placed, carry_out, plan, removal, remove, run_all
+
+PROFILES = load_profiles()
+AGENT = Path("/usr/local/bin/edge-agent")
+
+
+def silent(_):
+    pass
+
+
+def files(root):
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("name", [None, *PROFILES])
+def test_what_is_installed_is_removed_but_for_the_configuration(name, tmp_path):
+    carry_out(plan(PROFILES.get(name), AGENT), tmp_path, silent)
+    assert "etc/systemd/system/edge-agent.service" in files(tmp_path)
+    remove(removal(tmp_path, purge=False), silent)
+    assert files(tmp_path) == ["etc/edge-agent/edge-agent.yaml"]
+    remove(removal(tmp_path, purge=True), silent)
+    assert files(tmp_path) == []
+    assert removal(tmp_path, purge=True) == []
+
+
+def test_the_unit_starts_the_agent_that_installed_it():
+    (unit,) = [file for file in plan(None, AGENT) if file.path.suffix == ".service"]
+    assert f"ExecStart={AGENT} run" in unit.content
+
+
+def test_an_edited_configuration_is_kept(tmp_path):
+    carry_out(plan(None, AGENT), tmp_path, silent)
+    config = tmp_path / CONFIG.relative_to("/")
+    config.write_text("mine")
+    told = []
+    carry_out(plan(None, AGENT), tmp_path, told.append)
+    assert config.read_text() == "mine"
+    assert f"{config}: kept as it is" in told
+
+
+def test_a_drop_in_of_the_owner_stays(tmp_path):
+    carry_out(plan(PROFILES["jetson-orin"], AGENT), tmp_path, silent)
+    own = tmp_path / "etc/systemd/system/edge-agent.service.d/90-own.conf"
+    own.write_text("[Service]\n")
+    remove(removal(tmp_path, purge=True), silent)
+    assert files(tmp_path) == [str(own.relative_to(tmp_path))]
+
+
+def test_where_nothing_can_be_written_root_is_asked_for(tmp_path):
+    (tmp_path / "etc").write_text("a file")
+    with pytest.raises(ConfigError, match="takes root"):
+        carry_out([Placed(Path("/etc/x"), "")], tmp_path, silent)
+
+
+def test_a_command_that_fails_says_why_and_one_that_is_missing_is_passed_over():
+    told = []
+    run_all([("no-such-program-here",), ("true",)], told.append)
+    assert told == ["no-such-program-here is not installed: passed over", "true"]
+    with pytest.raises(ConfigError, match=r"'ls /no/such/place' failed: .*No such file"):
+        run_all([("ls", "/no/such/place")], silent)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=str)
+def test_systemd_takes_the_unit_of_each_board_and_still_rates_it_well(profile, tmp_path):
+    carry_out(plan(profile, Path("/bin/true")), tmp_path, silent)
+    unit = tmp_path / "etc/systemd/system/edge-agent.service"
+    drop_in = tmp_path / "etc/systemd/system/edge-agent.service.d/50-board.conf"
+    whole = tmp_path / "edge-agent.service"
+    whole.write_text(unit.read_text() + (drop_in.read_text() if drop_in.exists() else ""))
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(whole)], capture_output=True, text=True, check=False
+    )
+    assert "edge-agent" not in checked.stderr, checked.stderr
+    rated = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=15", str(whole)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert rated.returncode == 0, rated.stdout[-300:]
