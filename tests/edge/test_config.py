@@ -113,6 +113,7 @@ def network(kind, **keys):
         ("rtsp", {"url": "rtsp://h/hunter2\r\nX: y"}, "the url must be rtsp://"),
         ("mjpeg", {"url": "rtsp://h/hunter2"}, "the url must be http:// or https://"),
         ("mjpeg", {"url": "http:///hunter2"}, "the url must be http://"),
+        ("mjpeg", {"url": "http://h/hunter2" + "x" * 3000}, "the url must be http://"),
         ("mjpeg", {"password_env": "hunter2"}, "need a username"),
         ("rtsp", {"username": "a", "password_env": "hunter2", "password_file": "p"}, "not both"),
         ("rtsp", {"password": "hunter2"}, "unknown key"),

@@ -29,8 +29,9 @@ def main(arguments: list[str]) -> None:
     """
     descriptor, memory, parent = map(int, arguments)
     die_with_parent(parent)
-    # The terminal's Ctrl-C is for the agent, which ends this process when it is done with it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and systemd's stop reach every process, but are for the agent, which ends this one in time.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     # Cameras run side by side already; threads of one would take the cores from the others.
     cv2.setNumThreads(1)
     with socket.socket(fileno=descriptor) as channel, contextlib.suppress(AgentGoneError):

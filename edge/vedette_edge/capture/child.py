@@ -104,7 +104,8 @@ class _Mouth:
         """Wait; a source ends with its process, so never ask it to (see `Pause`)."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            self(Alive())
+            if left > _ALIVE:
+                self(Alive())
             time.sleep(min(left, _ALIVE))
         return False
 

@@ -111,8 +111,13 @@ def decode(data: bytes) -> Message:
         if math.isfinite(filled.time):
             return filled
     if kind in (b"N", b"E"):
-        text = rest.decode(errors="replace")[:_MOST_TEXT]
+        text = _printable(rest.decode(errors="replace")[:_MOST_TEXT])
         return Note(text) if kind == b"N" else Ended(text)
     if data == b"A":
         return Alive()
     raise VideoError(f"the capture process sent {len(data)} byte(s) that are no message; it is not trusted")
+
+
+def _printable(text: str) -> str:
+    """Return text without what would move a terminal's cursor: some of it is a camera's own."""
+    return "".join(character if character.isprintable() else "?" for character in text)

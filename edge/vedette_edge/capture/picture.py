@@ -26,8 +26,10 @@ def write_fitted(image: Image, out: Image) -> None:
     height, width = out.shape[:2]
     if image.shape == out.shape:
         np.copyto(out, image)
-    else:
-        cv2.resize(image, (width, height), dst=out, interpolation=cv2.INTER_AREA)
+        return
+    # Below a half, linear interpolation would skip pixels; above, it is as good and five times as fast.
+    method = cv2.INTER_LINEAR if 2 * width > image.shape[1] else cv2.INTER_AREA
+    cv2.resize(image, (width, height), dst=out, interpolation=method)
 
 
 def blacken(image: Image, masks: Sequence[Sequence[Sequence[float]]]) -> None:

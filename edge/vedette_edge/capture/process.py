@@ -20,8 +20,11 @@ __all__ = ["CaptureProcess", "Sign"]
 
 _log = logging.getLogger(__name__)
 
-# Read when the libraries are loaded. One compressed picture of a hostile camera must not eat all memory.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OPENCV_IO_MAX_IMAGE_PIXELS": str(2**26)}
+_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OPENCV_IO_MAX_IMAGE_PIXELS": str(2**26),  # one compressed picture must not eat all memory
+    "PYTHONSAFEPATH": "1",  # nothing is imported from the working directory
+}
 _TO_DIE = 2.0  # seconds that the kernel may take to end a killed process
 
 

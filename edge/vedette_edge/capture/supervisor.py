@@ -70,7 +70,7 @@ def open_capture(camera: CameraConfig, pause: Pause, on_status: OnStatus) -> Sup
     source = camera.source
     job = Job(
         kind=source.type,
-        options=source.model_dump(mode="json", exclude={"type"}),
+        options=source.options(),
         origin=time.monotonic(),
         wait=camera.pressure == "wait",
         max_side=camera.capture.max_side,

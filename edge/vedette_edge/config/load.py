@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from vedette_edge.boards import detect, load_profiles, read_facts, with_defaults
+from vedette_edge.boards import detect, load_profiles, read_facts, with_defaults, with_pipelines
 from vedette_edge.config.agent import AgentConfig
 from vedette_edge.config.models import AUTO
 from vedette_edge.errors import ConfigError
@@ -58,7 +58,7 @@ def parse_config(data: bytes, path: Path) -> AgentConfig:
 
 
 def _on_its_board(data: Any, path: Path) -> Any:
-    """Return the document over the defaults of its board; what is not valid is told of later."""
+    """Return the document with what its board gives; what is not valid is told of later."""
     name = data.get("board", AUTO) if isinstance(data, dict) else NO_BOARD
     if name == NO_BOARD:
         return data
@@ -70,7 +70,7 @@ def _on_its_board(data: Any, path: Path) -> Any:
     else:
         known = ", ".join([AUTO, NO_BOARD, *profiles])
         raise ConfigError(f"{path}: board: there is no '{name}'; there are: {known}")
-    return with_defaults(profile, data) if profile else data
+    return with_pipelines(profile, with_defaults(profile, data)) if profile else data
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

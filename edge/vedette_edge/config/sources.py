@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, TypeAlias
+import re
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
@@ -25,6 +26,8 @@ BackPressure: TypeAlias = Literal["drop-oldest", "latest", "wait"]
 """What happens to frames that the model has no time for: the oldest of four go, all but the newest go, or the
 source waits."""
 
+_PLAIN = re.compile(r"[!-~]{1,2048}")
+
 
 class CaptureConfig(Section):
     """The process that decodes a camera."""
@@ -41,7 +44,15 @@ class CaptureConfig(Section):
     )
 
 
-class _Recorded(Section):
+class _Source(Section):
+    """Any source."""
+
+    def options(self) -> dict[str, Any]:
+        """Return what the source is built from, as JSON values."""
+        return self.model_dump(mode="json", exclude={"type"})
+
+
+class _Recorded(_Source):
     """A source with an end."""
 
     pace: Literal["realtime", "fast"] = Field(
@@ -61,7 +72,7 @@ class _Recorded(Section):
         return False
 
 
-class _Live(Section):
+class _Live(_Source):
     """A source without an end."""
 
     @property
@@ -80,7 +91,7 @@ class _Network(_Live):
 
     _schemes: ClassVar[tuple[str, ...]]
 
-    url: str = Field(description="The stream, without credentials.", max_length=2048)
+    url: str = Field(description="The stream, without credentials.")
     username: str | None = None
     password_file: LocalPath | None = Field(default=None, description="Its first line is the password.")
     password_env: str | None = Field(
@@ -97,7 +108,7 @@ class _Network(_Live):
             usable = parts.scheme in self._schemes and bool(parts.hostname) and parts.port != 0
         except ValueError:
             usable = False
-        if not usable or not self.url.isascii() or not self.url.isprintable() or " " in self.url:
+        if not usable or not _PLAIN.fullmatch(self.url):
             raise ValueError(f"the url must be {schemes}, a host, and perhaps a port and a path, in ASCII")
         if "@" in parts.netloc:
             raise ValueError("the url holds credentials: give username, and password_file or password_env")
@@ -175,8 +186,18 @@ class GStreamerSourceConfig(_Live):
 
     type: Literal["gstreamer"]
     pipeline: str = Field(
-        min_length=1, max_length=4096, description="From the camera to raw video, as for gst-launch-1.0."
+        min_length=1,
+        max_length=4096,
+        description="From the camera to raw video, as for gst-launch-1.0; or the name of one of the board's.",
     )
+    sensor: int = Field(default=0, ge=0, le=255, description="Which camera, for the board's.")
+    width: int = Field(default=1280, ge=16, le=16384, description="Pixels, for the board's.")
+    height: int = Field(default=720, ge=16, le=16384, description="Pixels, for the board's.")
+    fps: int = Field(default=30, ge=1, le=1000, description="Frames a second, for the board's.")
+
+    def options(self) -> dict[str, Any]:
+        """Return what the source is built from; the rest has filled the board's pipeline by now."""
+        return {"pipeline": self.pipeline}
 
 
 SourceConfig: TypeAlias = Annotated[

@@ -10,11 +10,12 @@ from vedette_edge.capture.messages import LONGEST, Alive, Ended, Filled, Job, No
 from vedette_edge.errors import VideoError
 
 COUNTS = st.integers(0, 2**32 - 1)
+TEXTS = st.text(max_size=40).filter(str.isprintable)
 MESSAGES = st.one_of(
     st.builds(Filled, COUNTS, COUNTS, COUNTS, st.floats(allow_nan=False, allow_infinity=False), COUNTS),
     st.just(Alive()),
-    st.builds(Note, st.text(max_size=40)),
-    st.builds(Ended, st.text(max_size=40)),
+    st.builds(Note, TEXTS),
+    st.builds(Ended, TEXTS),
 )
 
 
@@ -27,6 +28,10 @@ def test_what_is_said_is_understood(message):
 def test_garbage_is_refused_or_harmless(data):
     with contextlib.suppress(VideoError):
         assert isinstance(decode(data), Filled | Alive | Note | Ended)
+
+
+def test_what_a_camera_says_cannot_play_tricks_on_a_terminal():
+    assert decode(encode(Ended("no\x1b[2J such\nthing"))) == Ended("no?[2J such?thing")
 
 
 @pytest.mark.parametrize("time", [float("nan"), float("inf")])

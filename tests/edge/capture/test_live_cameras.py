@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
+import signal
 import socket
 import threading
 
@@ -156,6 +158,15 @@ def test_a_camera_that_never_answers_is_offline_and_holds_up_no_other(view):
             assert viewer.statuses[0][1] == "no picture for 1.5 s"
         good.wait_for_frames(20)
         assert [status for status, _ in good.statuses] == ["online"]
+
+
+def test_a_decoder_that_dies_is_started_again(view):
+    with http_camera(endless) as camera:
+        viewer = view({"type": "mjpeg", "url": camera.url})
+        viewer.wait_for_frames(3)
+        os.kill(viewer.capture._worker._process.pid, signal.SIGSEGV)
+        viewer.wait_for("online", "stalled", "online")
+        assert viewer.statuses[1] == ("stalled", "the capture process died of SIGSEGV")
 
 
 def endless(_request):

@@ -19,25 +19,29 @@ def go_on(_seconds):
 
 
 @pytest.mark.parametrize(
-    "sink", ["", " ! appsink", " ! appsink drop=true max-buffers=1", " ! videoconvert ! appsink name=x"]
+    "end",
+    [
+        "",
+        " ! appsink",
+        " ! appsink drop=true max-buffers=1",
+        " ! videoconvert ! video/x-raw,format=BGR",
+        "! videoconvert ! video/x-raw, format=BGR ! appsink name=x",
+    ],
 )
-def test_a_sink_at_the_end_is_replaced(sink):
-    line = launch_line(f"videotestsrc pattern=red{sink}")
-    assert "appsink" not in line
-    assert line[:4] == ["gst-launch-1.0", "--quiet", "videotestsrc", "pattern=red"]
-    assert line[-1] == "fdsink"
+def test_an_end_for_opencv_is_replaced(end):
+    line = launch_line(f"videotestsrc pattern=red{end}", 7)
+    assert line[:6] == ["gst-launch-1.0", "--quiet", "videotestsrc", "pattern=red", "!", "queue"]
+    assert line[-2:] == ["fdsink", "fd=7"]
 
 
 def test_quotes_keep_words_together_and_no_shell_sees_them():
-    assert "caps=video/x-raw, format=I420" in launch_line(
-        "a ! capsfilter 'caps=video/x-raw, format=I420' ! b"
-    )
-    assert "$(reboot)" in launch_line("a $(reboot)")
+    assert "caps=video/x-raw, width=8" in launch_line("a ! capsfilter 'caps=video/x-raw, width=8' ! b", 7)
+    assert "$(reboot)" in launch_line("a $(reboot)", 7)
 
 
 def test_quotes_that_do_not_match_are_one_sentence():
     with pytest.raises(VideoError, match="the pipeline cannot be read"):
-        launch_line("videotestsrc 'pattern")
+        launch_line("videotestsrc 'pattern", 7)
 
 
 @needs_gstreamer
@@ -73,10 +77,20 @@ def test_a_pipeline_that_fails_says_why(pipeline, sentence):
 
 
 @needs_gstreamer
-def test_it_ends_when_told_to_and_its_program_with_it():
+def test_it_ends_when_told_to():
     answers = iter([False, False, True])
     source = GStreamerSource("videotestsrc is-live=true", lambda _seconds: next(answers))
     assert len(list(source.frames())) == 2
+
+
+@needs_gstreamer
+def test_what_elements_print_is_not_taken_for_pictures_and_blocks_nothing(monkeypatch):
+    monkeypatch.setenv("GST_DEBUG", "6")  # far more than a pipe holds
+    answers = iter([False] * 5 + [True])
+    source = GStreamerSource(
+        "fakesrc num-buffers=3 dump=true ! fakesink videotestsrc", lambda _: next(answers)
+    )
+    assert {frame.image.shape for frame in source.frames()} == {(240, 320, 3)}
 
 
 def test_without_gstreamer_it_says_what_to_install(monkeypatch):
