@@ -20,7 +20,7 @@ from vedette_edge.manifest import Manifest, Measured, Variant
 from vedette_edge.proof import Proved, open_proved
 from vedette_edge.runtimes import Provider, placements
 
-__all__ = ["Candidate", "Choice", "candidates", "placed"]
+__all__ = ["Candidate", "Choice", "candidates", "cost", "placed"]
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +81,15 @@ def candidates(
         raise BundleError(
             f"{bundle.directory}: no variant of task {manifest.task} fits mode {mode}; there is: {names}"
         )
-    return sorted(found, key=lambda variant: _rank(variant, manifest, measured))
+    return sorted(found, key=lambda variant: _rank(variant, cost(variant, manifest, measured)))
+
+
+def cost(variant: Variant, manifest: Manifest, measured: Mapping[str, Measured]) -> float | None:
+    """Return the milliseconds that a variant costs a sampled frame; None where nobody measured it."""
+    found = measured.get(variant.name)
+    if found is None:
+        return None
+    return found.p50_ms / (manifest.decision.hop if variant.mode == "clip" else 1)
 
 
 def placed(variants: Iterable[Variant], providers: Sequence[Provider] | None = None) -> list[Candidate]:
@@ -145,11 +153,8 @@ class Choice:
         raise BundleError(f"{self._bundle.directory}: no variant works here: {reasons}")
 
 
-def _rank(variant: Variant, manifest: Manifest, measured: Mapping[str, Measured]) -> tuple[bool, float]:
-    cost = measured.get(variant.name)
-    if cost is None:
-        return True, float(variant.mode == "clip")
-    return False, cost.p50_ms / (manifest.decision.hop if variant.mode == "clip" else 1)
+def _rank(variant: Variant, milliseconds: float | None) -> tuple[bool, float]:
+    return (True, float(variant.mode == "clip")) if milliseconds is None else (False, milliseconds)
 
 
 def _version(text: str) -> tuple[int, ...]:

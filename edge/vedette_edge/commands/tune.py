@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from vedette_edge.bundle import open_bundle
-from vedette_edge.config import AUTO, CameraConfig, alarm_labels, decision_for, load_config
-from vedette_edge.engine import Model, load_alone
+from vedette_edge.config import AUTO, CameraConfig, ModelConfig, alarm_labels, decision_for, load_config
+from vedette_edge.engine import Model, open_model
 from vedette_edge.errors import ConfigError, DataError, UsageError
 from vedette_edge.files import write_atomically
 from vedette_edge.manifest import Decision, Manifest
@@ -72,7 +72,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _tune(options: argparse.Namespace) -> None:
-    model = load_alone(open_bundle(options.bundle), options.variant)
+    model = open_model(ModelConfig(bundle=options.bundle, variant=options.variant))
     camera = _camera(options)
     given = decision_for(camera, model.manifest.decision) if camera else model.manifest.decision
     labels = _alarming(camera, model.manifest)

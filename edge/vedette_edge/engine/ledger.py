@@ -114,36 +114,43 @@ class LedgerFile:
     """Keeps a ledger in a directory; for one process at a time."""
 
     def __init__(
-        self, directory: Path, *, boot: str | None = None, clock: Callable[[], float] = time.time
+        self, directory: Path | None, *, boot: str | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         """Read what the process before left, and begin a new ledger.
 
         Args:
-            directory: is made where it is not there.
+            directory: is made where it is not there; None: nothing is kept.
             boot: of the machine; by default, as the system tells.
             clock: Unix time.
         """
-        self._path = directory / "ledger.json"
         self._clock = clock
         self._marks: int | None = None
         self._slots: dict[str, int] = {}
         self._lock = threading.Lock()
         self.ledger = Ledger(boot=boot_id() if boot is None else boot, began=clock())
+        if directory is None:
+            return
+        self._path = directory / "ledger.json"
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._marks = _locked(directory / "inferring")
+            self._marks = self._take_over(_locked(directory / "inferring"))
         except OSError as error:
             taken = "another process keeps one there"
             why = taken if isinstance(error, BlockingIOError) else error.strerror
             _log.warning("%s: no ledger of the models is kept (%s)", directory, why)
             return
+        self._write()
+        # Only now: what the marks said is on the disk.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._marks, 0)
+
+    def _take_over(self, marks: int) -> int:
+        """Read what the process before left, by its ledger and its marks; return the marks."""
         before = _read(self._path)
         if before is not None:
-            marks = os.pread(self._marks, _SLOTS, 0)
-            inferring = [slot for slot, mark in enumerate(marks) if mark]
+            inferring = [slot for slot, mark in enumerate(os.pread(marks, _SLOTS, 0)) if mark]
             self.ledger = before.reopened(inferring, self.ledger.boot, self.ledger.began)
-        self._write()
-        os.ftruncate(self._marks, 0)
+        return marks
 
     def passed_over(self, candidate: str) -> Fall | None:
         """Return why a candidate is passed over now; None where it is not."""

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from vedette_edge.bundle import Bundle
+from vedette_edge.choice import Candidate
 from vedette_edge.config import TriggerConfig
+from vedette_edge.engine.loader import Loader
 from vedette_edge.engine.shared import SharedSession, SharedStreams
 from vedette_edge.engine.standby import Standby, StandbySession, StandbyStreams, SteadyJudge
+from vedette_edge.errors import VedetteError
 from vedette_edge.judges import ClipJudge, Judge, Pace, PictureJudge, StreamJudge
 from vedette_edge.manifest import Decision, Manifest, Variant
 from vedette_edge.probabilities import Scale
 
 __all__ = ["Model"]
 
+_log = logging.getLogger(__name__)
+
 
 class Model:
     """One model for all cameras."""
 
     def __init__(
-        self, name: str, bundle: Bundle, standby: Standby, trigger: TriggerConfig | None = None
+        self, name: str, bundle: Bundle, standby: Standby, loader: Loader, trigger: TriggerConfig | None
     ) -> None:
         """Run what `standby` holds.
 
         Args:
             name: in the configuration.
             bundle: the model.
-            standby: its variants.
+            standby: what is in force, and what comes when that fails.
+            loader: loads other variants.
             trigger: when a model of single pictures judges; None: each sampled frame.
         """
         self.name = name
         self.bundle = bundle
         self._standby = standby
+        self._loader = loader
         self._trigger = trigger
+        self._usual: Candidate | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -62,6 +71,29 @@ class Model:
             "provider": candidate.providers[0],
             "digest": self.bundle.digest,
         }
+
+    def spare(self, on: bool) -> None:
+        """Run the variant that costs least, also where the configuration wishes another; or its own again.
+
+        Nothing happens where none was measured to cost less. What cannot be loaded is logged, and what runs
+        goes on. It is loaded in the calling thread, the same each time, while the cameras go on.
+
+        Args:
+            on: spare the device; or no more.
+        """
+        if on == (self._usual is not None):
+            return
+        running = self._standby.running.candidate
+        wished = [self._usual] if self._usual else self._loader.cheaper(running)
+        if not wished:
+            return
+        why = "to spare the device" if on else "the device is spared no more"
+        try:
+            self._standby.switch(partial(self._loader.first, wished), why)
+        except VedetteError as error:
+            _log.warning("model '%s' keeps its variant: %s", self.name, error)
+            return
+        self._usual = running if on else None
 
     def judge(self, decision: Decision) -> Judge:
         """Begin to judge one camera; of task anomaly that is a `PictureJudge`."""

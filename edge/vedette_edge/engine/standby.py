@@ -83,13 +83,25 @@ class Standby:
             self._replace(running, f"'{name}' failed twice: {error}")
         return None
 
+    def switch(self, load: Callable[[], Running], why: str) -> None:
+        """Run something else from now on.
+
+        Raises:
+            VedetteError: when that cannot be loaded; what ran goes on.
+        """
+        with self._lock:
+            self._run(load(), why)
+
     def _replace(self, failed: Running, why: str) -> None:
         with self._lock:
             if self.running is not failed:  # another camera was first
                 return
-            self.running = self._following()
-            _log.error("variant '%s' runs now: %s", self.running.candidate.name, why)
-            self._on_change(self.running, why)
+            self._run(self._following(), why)
+
+    def _run(self, running: Running, why: str) -> None:
+        self.running = running
+        _log.warning("variant '%s' runs now: %s", running.candidate.name, why)
+        self._on_change(running, why)
 
 
 class StandbySession:
@@ -153,16 +165,16 @@ class _StandbyStream:
             self._stream.reset()
 
     def _push(self, running: Running, shared: SharedStreams, frames: FloatArray) -> Outputs:
-        if self._stream is None or self._on is not running:
-            self._stream, self._on = shared.open_stream(), running
+        stream = self._stream
+        if stream is None or self._on is not running:
+            stream = shared.open_stream()
             for seen in self._seen:
-                self._stream.push(seen)
-        try:
-            return self._stream.push(frames)
-        except RuntimeBackendError:
-            # What a runtime remembers after a failure is not to be trusted.
-            self._stream = None
-            raise
+                stream.push(seen)
+        # What a runtime remembers after a failure is not to be trusted.
+        self._stream = None
+        outputs = stream.push(frames)
+        self._stream, self._on = stream, running
+        return outputs
 
 
 class SteadyJudge:

@@ -17,11 +17,11 @@ from judge_helpers import Trouble, shades, write_model_config, write_picture_bun
 
 from vedette_edge.benchmark import Benchmark, keep
 from vedette_edge.bundle import open_bundle
-from vedette_edge.config import load_config
-from vedette_edge.engine import Model, load
+from vedette_edge.config import ModelConfig, load_config
+from vedette_edge.engine import Model, load, loader, open_model
 from vedette_edge.engine.batching import gains
 from vedette_edge.engine.ledger import Ledger
-from vedette_edge.errors import ConfigError, VedetteError
+from vedette_edge.errors import ConfigError, RuntimeBackendError, VedetteError
 from vedette_edge.judges import PictureJudge
 from vedette_edge.machine import this_machine
 from vedette_edge.manifest import Measured
@@ -48,19 +48,75 @@ def test_the_variant_is_that_of_the_configuration_and_streams_come_first(engine_
     assert engine_of(three, **settings)["main"].variant.name == chosen
 
 
-def test_where_clips_are_measured_cheaper_a_frame_they_come_first(engine_of, three, tmp_path):
-    # A clip is judged each second frame.
-    costs = {"live": 1.0, "twin": 1.9, "onnx-fp32": 2.1}
-    measured = {
-        name: Measured(machine="m", threads=1, p50_ms=cost, p95_ms=cost, peak_rss_bytes=1)
-        for name, cost in costs.items()
-    }
-    digest = open_bundle(three).digest
-    keep(
-        Benchmark(bundle=digest, machine=this_machine(1), measured=measured, refused={}),
-        tmp_path / "state" / "benchmarks",
-    )
+@pytest.fixture
+def measured(three, tmp_path):
+    """Keeps what the variants cost a call, in milliseconds; a clip is judged each second frame."""
+
+    def keep_costs(**costs):
+        found = {
+            name: Measured(machine="m", threads=1, p50_ms=cost, p95_ms=cost, peak_rss_bytes=1)
+            for name, cost in costs.items()
+        }
+        digest, directory = open_bundle(three).digest, tmp_path / "state" / "benchmarks"
+        keep(Benchmark(bundle=digest, machine=this_machine(1), measured=found, refused={}), directory)
+
+    return keep_costs
+
+
+def test_where_clips_are_measured_cheaper_a_frame_they_come_first(engine_of, three, measured):
+    measured(**{"live": 1.0, "twin": 1.9, "onnx-fp32": 2.1})
     assert engine_of(three)["main"].variant.name == "twin"
+
+
+def test_to_spare_the_device_the_cheapest_variant_runs_until_it_need_not_be(engine_of, three, measured):
+    changes = []
+    measured(**{"live": 1.0, "twin": 9.0, "onnx-fp32": 8.0})
+    engine = engine_of(three, variant="twin", on_change=lambda *what: changes.append(what))
+    model, frames = engine["main"], shades(np.arange(6 * FRAMES) / FPS)
+    judge, names, pushes = model.judge(model.manifest.decision), [], []
+    for number, frame in enumerate(frames):
+        if number in (FRAMES, FRAMES + 1, 4 * FRAMES, 4 * FRAMES + 1):
+            model.spare(on=number < 2 * FRAMES)
+        pushes.append(judge.push(frame))
+        names.append(model.variant.name)
+    assert names == ["twin"] * FRAMES + ["live"] * 3 * FRAMES + ["twin"] * 2 * FRAMES
+    assert changes == [
+        ("main", "live", "to spare the device"),
+        ("main", "twin", "the device is spared no more"),
+    ]
+    assert [anew for _, anew in pushes] == [True] + [False] * (len(frames) - 1)
+    ends = [round(verdict.end * FPS) for verdicts, _ in pushes for verdict in verdicts]
+    # Clips notice with the next one, a stream with the next frame; then a clip's length goes by.
+    assert ends == [3, 8, 10, 12, 14, 19, 21, 23]
+
+
+@pytest.mark.parametrize("costs", [{}, {"twin": 1.0}, {"live": 1.0}, {"live": 9.0, "twin": 1.0}])
+def test_where_nothing_was_measured_to_cost_less_the_device_cannot_be_spared(
+    engine_of, three, measured, costs
+):
+    measured(**costs)
+    engine = engine_of(three, variant="twin", on_change=lambda *_: pytest.fail("changed"))
+    engine["main"].spare(on=True)
+    engine["main"].spare(on=False)
+    assert engine["main"].variant.name == "twin"
+
+
+def test_what_cannot_be_loaded_spares_nothing_and_what_runs_goes_on(engine_of, three, measured, caplog):
+    measured(live=1.0, twin=9.0)
+    engine = engine_of(three, variant="twin")
+    (three / "live.onnx").write_bytes(b"other")
+    engine["main"].spare(on=True)
+    assert engine["main"].variant.name == "twin"
+    assert "model 'main' keeps its variant: " in caplog.text
+    assert engine.ledger.ledger.runs["main"].candidate.endswith("/twin")
+    assert engine.ledger.ledger.runs["main"].phase == "running"
+    assert len(judged_by_all(engine)[0]) == 7
+
+
+def test_a_command_opens_a_model_alone_and_leaves_nothing_behind(three, tmp_path):
+    model = open_model(ModelConfig(bundle=three, mode="clip"), tmp_path / "state")
+    assert (model.name, model.variant.name) == ("brightness", "onnx-fp32")
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_trigger_is_for_models_of_single_pictures(engine_of, three):
@@ -117,8 +173,8 @@ def test_clips_of_several_cameras_share_calls_where_that_gains(
         asked.append(count)
         return gains(session, clip, count) if gain is None else gain
 
-    monkeypatch.setattr(load, "gains", measured)
-    monkeypatch.setattr(load, "cores", lambda: 1)
+    monkeypatch.setattr(loader, "gains", measured)
+    monkeypatch.setattr(loader, "cores", lambda: 1)
     add_variant(bundle_dir, "free", brightness_model(batch="N"))
     engine = engine_of(bundle_dir, CAMERAS, variant="free")
     found = judged_by_all(engine)
@@ -133,11 +189,24 @@ def test_clips_of_several_cameras_share_calls_where_that_gains(
 
 @pytest.mark.parametrize("cameras", [CAMERAS[:1], CAMERAS])
 def test_nothing_is_measured_where_nothing_could_be_batched(engine_of, bundle_dir, monkeypatch, cameras):
-    monkeypatch.setattr(load, "gains", lambda *_: pytest.fail("measured"))
-    monkeypatch.setattr(load, "cores", lambda: 1)
+    monkeypatch.setattr(loader, "gains", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(loader, "cores", lambda: 1)
     add_variant(bundle_dir, "free", brightness_model(batch="N"))
     # One camera has no company, and onnx-fp32 takes one clip at a time.
     engine_of(bundle_dir, cameras, variant="free" if len(cameras) == 1 else "onnx-fp32")
+
+
+def test_a_model_that_cannot_take_two_clips_after_all_takes_one_at_a_time(
+    engine_of, bundle_dir, monkeypatch, caplog
+):
+    def fail(*_):
+        raise RuntimeBackendError("no memory")
+
+    monkeypatch.setattr(loader, "gains", fail)
+    monkeypatch.setattr(loader, "cores", lambda: 1)
+    add_variant(bundle_dir, "free", brightness_model(batch="N"))
+    judged_by_all(engine_of(bundle_dir, CAMERAS, variant="free"))
+    assert "clips are judged one at a time: no memory" in caplog.text
 
 
 def test_streams_of_several_cameras_share_one_model(engine_of, three):
@@ -204,7 +273,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from judge_helpers import Trouble, shades
-from vedette_edge.config import load_config
+from vedette_edge.config import ModelConfig, load_config
 from vedette_edge.engine import load_models
 
 def crash(number):

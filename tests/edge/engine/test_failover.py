@@ -86,9 +86,10 @@ def test_a_clip_that_fails_twice_is_judged_by_the_next_variant(trouble, engine_o
     assert why == "'onnx-fp32' failed twice: call 7 failed"
 
 
-def test_a_stream_goes_on_in_another_runtime_with_what_it_saw(trouble, engine_of, three, wanted):
+@pytest.mark.parametrize("stumbles", [(), (GOLDEN_CLIPS + 2,)], ids=["at once", "at the second attempt"])
+def test_a_stream_goes_on_in_another_runtime_with_what_it_saw(trouble, engine_of, three, wanted, stumbles):
     add_stream(three, "spare")
-    trouble(live=failing(after=GOLDEN_CLIPS + 6))
+    trouble(live=failing(after=GOLDEN_CLIPS + 6), spare=failing(*stumbles))
     engine = engine_of(three, mode="stream")
     found, anew = judged(engine["main"])
     assert_same(found, wanted)
