@@ -30,7 +30,8 @@ from vedette_edge.engine import Engine, load_models
 from vedette_edge.errors import BrokerError, UsageError, VedetteError, VideoError
 from vedette_edge.fleet import Fleet, effective
 from vedette_edge.health import Notifier, Watchdog
-from vedette_edge.operation.governor import LADDER, Governor, Step, paused_cameras
+from vedette_edge.operation.governing import Governing
+from vedette_edge.operation.governor import LADDER, Step
 from vedette_edge.operation.overview import Overview, Parts
 from vedette_edge.operation.reload import Difference, apply_remote, difference, reload_config
 from vedette_edge.operation.sensors import Sensors, SystemSensors
@@ -48,7 +49,7 @@ from vedette_edge.remote.commander import Commander
 from vedette_edge.remote.control import Outcome
 from vedette_edge.remote.seen import Seen
 from vedette_edge.score_log import score_log
-from vedette_edge.topics import BirthCamera, BirthModel, ConfigReport, Topics
+from vedette_edge.topics import BirthCamera, BirthModel, ConfigReport, GovernorState, Topics
 
 __all__ = ["Agent", "broker_of", "run_agent"]
 
@@ -56,7 +57,6 @@ _log = logging.getLogger(__name__)
 
 _TICK = 0.1  # seconds between two looks of the supervisor
 _DRAIN_TICK = 0.02
-_READING = 2.0  # seconds between two looks at the sensors
 _PATIENCE = 10.0  # seconds for the cameras to finish what they have in hand
 _HUNG = 70  # exit code where an inference hangs: EX_SOFTWARE of sysexits.h
 
@@ -191,10 +191,13 @@ class Agent:
         self._watchdog = Watchdog(self._notifier, [self._link.heartbeat])
         shall_run = effective(config, self._disabled, self._step)
         self._fleet = Fleet(shall_run, models, assembler, self._watchdog.watch, self._on_status)
-        self._sensors = sensors or SystemSensors()
-        self._governor = Governor(config.governor)
-        self._told_step: Step | None = None
-        self._next_reading = 0.0
+        self._governing = Governing(
+            config.governor,
+            sensors or SystemSensors(),
+            self.overview,
+            priorities=lambda: {camera.id: camera.priority for camera in self._config.cameras},
+            on_step=self._on_step,
+        )
         self._hups = self._stops = 0
         self._next_metrics = time.monotonic() + config.metrics_interval
 
@@ -293,7 +296,7 @@ class Agent:
             except VedetteError as error:
                 self._config = before
                 report = report.model_copy(update={"ok": False, "error": str(error), "changes": ()})
-            self._governor.configure(self._config.governor)
+            self._governing.configure(self._config.governor)
         for line in report.changes:
             _log.info("configuration: %s", line)
         if not report.ok:
@@ -403,8 +406,7 @@ class Agent:
             if self._hups:
                 self._hups = 0
                 self.reload()
-            if now >= self._next_reading:
-                self._govern(now)
+            self._governing.tick(now)
             if now >= self._next_metrics:
                 self._next_metrics = now + self._config.metrics_interval
                 self._link.tell(self._announcer.metrics(self.overview.metrics()))
@@ -438,21 +440,13 @@ class Agent:
             raise BrokerError(sentence)
         _log.warning("%s", sentence)
 
-    def _govern(self, now: float) -> None:
-        """Look at the sensors; where the governor's step changes, heed and publish it."""
-        self._next_reading = now + _READING
-        reading = self._sensors.read()
-        self.overview.note_reading(reading)
-        step = self._governor.tick(now, reading)
-        if step == self._told_step:
-            return
-        self._told_step = self._step = step
-        paused = paused_cameras(step, {camera.id: camera.priority for camera in self._config.cameras})
-        state = self.overview.note_step(step, self._governor.reason, paused)
-        if state.reason:
-            _log.warning("governor: step %d, %s: %s", step.number, step.name, state.reason)
+    def _on_step(self, step: Step, state: GovernorState) -> None:
+        """Heed a step of the governor, and publish it."""
+        self._step = step
         self._link.announce(self._announcer.governor(state))
         self._fleet.heed(step)
+        for model in self._models.values():
+            model.spare(step.cheaper_variant)
         try:
             self._converge()
         except VedetteError as error:

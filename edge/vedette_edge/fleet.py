@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from vedette_edge.assembly import Assembled, Assembler
 from vedette_edge.capture import Status
-from vedette_edge.config import AUTO, AgentConfig, CameraConfig
+from vedette_edge.config import AgentConfig, CameraConfig
 from vedette_edge.engine import Model
 from vedette_edge.errors import UsageError, VideoError
 from vedette_edge.health import Heartbeat
@@ -39,13 +39,7 @@ def effective(config: AgentConfig, disabled: Collection[str], step: Step) -> Age
         _held_back(camera, step, off=camera.id in disabled or camera.id in paused)
         for camera in config.cameras
     )
-    changes: dict[str, object] = {"cameras": cameras}
-    if step.cheaper_variant:
-        changes["variant"] = AUTO
-        changes["models"] = {
-            name: model.model_copy(update={"variant": AUTO}) for name, model in config.models.items()
-        }
-    return config.model_copy(update=changes)
+    return config.model_copy(update={"cameras": cameras})
 
 
 def _held_back(camera: CameraConfig, step: Step, *, off: bool) -> CameraConfig:

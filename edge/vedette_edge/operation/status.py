@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,6 +26,7 @@ __all__ = [
     "CameraState",
     "LastEvent",
     "ModelState",
+    "ShownStatus",
     "Status",
     "StatusServer",
     "read_status",
@@ -38,8 +39,13 @@ _log = logging.getLogger(__name__)
 _SERVICE = Path("/run/edge-agent")
 _NAME = "status.sock"
 _PATIENCE = 2.0  # seconds for the other side
+_PAUSE = 0.5  # seconds
 _MAX_BYTES = 4 * 1024 * 1024
 _BACKLOG = 4
+
+
+ShownStatus: TypeAlias = Literal["starting", "online", "stalled", "offline", "disabled"]
+"""A camera's status; `starting` until it has said one."""
 
 
 class _Part(BaseModel):
@@ -59,7 +65,7 @@ class CameraState(_Part):
     """One camera; its figures are in `Status.metrics`."""
 
     id: Identifier
-    status: Literal["starting", "online", "stalled", "offline", "disabled"]
+    status: ShownStatus
     reason: str
     last_event: LastEvent | None
 
@@ -133,7 +139,7 @@ class StatusServer:
         except OSError:
             self._listener.close()
             raise
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="status", daemon=True)
         self._thread.start()
 
@@ -147,7 +153,7 @@ class StatusServer:
 
     def close(self) -> None:
         """Stop listening, and remove the socket."""
-        self._closing = True
+        self._closing.set()
         # Closing alone would not wake a thread that waits in accept.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -156,10 +162,12 @@ class StatusServer:
         self._path.unlink(missing_ok=True)
 
     def _serve(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             try:
                 client, _ = self._listener.accept()
             except OSError:
+                # Closed, or no file descriptor is left: then one may soon be.
+                self._closing.wait(_PAUSE)
                 continue
             with client:
                 self._tell(client)

@@ -12,7 +12,8 @@ from vedette_edge.config import AgentConfig, load_config, parse_config
 from vedette_edge.errors import ConfigError
 from vedette_edge.operation.reload import BACKUP_SUFFIX, Difference, apply_remote, difference, reload_config
 
-BASE = {"site": "hall", "node": "node-1", "models": {"a": {"bundle": "a"}, "b": {"bundle": "b"}}}
+MODELS = {"a": {"bundle": "a"}, "b": {"bundle": "b"}}
+BASE = {"site": "hall", "node": "node-1", "board": "none", "models": MODELS}
 NOW = 1_700_000_000.0
 
 
@@ -174,6 +175,16 @@ def refuse(_config):
 def test_what_does_not_fit_the_device_is_refused(path):
     config, report = reload_config(path, load_config(path), refuse)
     assert (config, report.error) == (None, "camera 'door', labels: the model has no fire")
+
+
+def test_a_configuration_is_held_against_its_real_models(path, shared_bundle):
+    current = load_config(path)
+    models = {"a": {"bundle": str(shared_bundle)}}
+    right = document(camera("door", labels=["bright"]), models=models)
+    wrong = document(camera("door", labels=["fire"]), models=models)
+    assert apply_remote(right, path, current, dry_run=True).ok
+    assert "no fire" in apply_remote(wrong, path, current, dry_run=True).error
+    assert "is not a bundle" in reload_config(path, current)[1].error
 
 
 def test_a_remote_configuration_is_written_and_the_old_one_kept(path):
