@@ -37,8 +37,11 @@ class Pairing:
         return None if event.picture is None else self._pictures.get(event.picture.sha256)
 
 
-def file_name(event: Event, picture: bytes) -> str:
-    """Return `<camera>-<event id>-<label>` with the picture's suffix, and nothing that leaves a directory."""
+def file_name(event: Event, picture: bytes = b"") -> str:
+    """Return `<camera>-<event id>-<label>` with the picture's suffix, and nothing that leaves a directory.
+
+    A picture that is not known is taken for JPEG.
+    """
     name = "-".join((event.camera, event.id, event.label))
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name) + suffix_of(picture)
 

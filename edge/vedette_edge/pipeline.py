@@ -67,8 +67,8 @@ class Recorder(Protocol):
         """Take the next frame, and the messages that were written at it. Never raises, never blocks long."""
         ...
 
-    def finish(self) -> None:
-        """End the stream: complete what is being kept."""
+    def finish(self, messages: Sequence[Message]) -> None:
+        """End the stream, with the last messages: complete what is being kept."""
         ...
 
 
@@ -126,5 +126,5 @@ class Pipeline:
         stages = [*self._guards, *self._watchers]
         messages = [message for stage in stages for message in stage.finish()]
         for recorder in self._recorders:
-            recorder.finish()
+            recorder.finish(messages)
         return messages

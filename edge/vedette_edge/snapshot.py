@@ -47,8 +47,9 @@ class LatestFrame:
         del messages
         self._latest = frame, self._now()
 
-    def finish(self) -> None:
+    def finish(self, messages: Sequence[Message]) -> None:
         """Forget the frame: a camera that is gone sees nothing."""
+        del messages
         self._latest = None
 
     def encode(self) -> bytes | None:

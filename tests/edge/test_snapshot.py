@@ -30,7 +30,7 @@ def test_before_the_first_frame_and_after_the_last_there_is_none():
     assert recorder.encode() is None
     assert recorder.message() is None
     recorder.push(Frame(NOISE, 0.0), [])
-    recorder.finish()
+    recorder.finish([])
     assert recorder.encode() is None
 
 

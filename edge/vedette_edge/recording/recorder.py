@@ -21,7 +21,7 @@ from vedette_edge.recording.planner import ClipPlanner, Job, Shot
 from vedette_edge.recording.retention import Retention
 from vedette_edge.recording.writer import ClipWriter
 from vedette_edge.stills import encode
-from vedette_edge.topics import Event, Topics, parse_event
+from vedette_edge.topics import Topics, parse_event
 from vedette_edge.types import Frame, Image
 
 __all__ = ["ClipRecorder", "ClipStyle"]
@@ -98,17 +98,17 @@ class ClipRecorder:
             self._taken = frame.time
             jpeg = encode(_fitted(frame.image, self._style.side), quality=_JPEG_QUALITY).data
             self._do(self._planner.push(Shot(frame.time, jpeg)))
-        for event in self._told(messages):
-            self._do(self._planner.tell(event))
+        self._tell(messages)
 
-    def finish(self) -> None:
-        """End the stream: what is being kept is completed."""
+    def finish(self, messages: Sequence[Message]) -> None:
+        """End the stream, with the last messages: what is being kept is completed."""
+        self._tell(messages)
         self._do(self._planner.finish())
         self._taken = -1.0
 
     def stop(self) -> None:
         """Let the thread end once it has written what waits; call it when no frames come any more."""
-        self.finish()
+        self.finish(())
         self._background.stop()
 
     @property
@@ -124,15 +124,14 @@ class ClipRecorder:
         slot, taken = (int(fps * moment + _ROUNDING) for moment in (time, self._taken))
         return slot > taken and time - self._taken >= 0.5 / fps
 
-    def _told(self, messages: Sequence[Message]) -> list[Event]:
-        events = []
+    def _tell(self, messages: Sequence[Message]) -> None:
         for message in messages:
             if message.topic == self._events:
                 try:
-                    events.append(parse_event(message.payload))
+                    event = parse_event(message.payload)
                 except DataError:
                     continue  # not of a model: tampering has a payload of its own
-        return events
+                self._do(self._planner.tell(event))
 
     def _do(self, jobs: Sequence[Job]) -> None:
         for job in jobs:

@@ -184,13 +184,15 @@ def test_messages_that_are_no_events_of_a_model_are_passed_over(make, tmp_path):
     assert len(json.loads(record.read_text())["events"]) == 1
 
 
-def test_the_end_of_the_stream_completes_the_clip(make, tmp_path):
+def test_the_end_of_the_stream_completes_the_clip_and_its_last_messages_count(make, tmp_path):
     recorder = make()
     for one in stream(4):
         recorder.push(one, [message(event("new", start=3.0))] if one.time == 3.0 else [])
-    recorder.finish()
+    recorder.finish([message(event("end", start=3.0, end=3.9))])
     wait_until(lambda: recorder.written == 1, what="the clip")
     assert not list(tmp_path.glob("clips/.*"))
+    (record,) = tmp_path.glob("clips/*.json")
+    assert json.loads(record.read_text())["events"][0]["end_time"] == ORIGIN + 3.9
 
 
 def test_real_footage_is_recognisable(make, tmp_path, surveillance):
