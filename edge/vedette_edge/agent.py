@@ -212,7 +212,7 @@ class Agent:
     def variant_changed(self, model: str, variant: str, reason: str) -> None:
         """Tell that a variant of a model took the place of one that failed."""
         _log.warning("model '%s': variant '%s' takes over: %s", model, variant, reason)
-        self.overview.note_failover(model, variant)
+        self.overview.note_failover(model)
         self._link.introduce()
 
     def run(self) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vedette_edge.bundle import open_bundle
 from vedette_edge.config import AUTO, CameraConfig, ModelConfig, alarm_labels, decision_for, load_config
 from vedette_edge.engine import Model, open_model
 from vedette_edge.errors import ConfigError, DataError, UsageError
