@@ -70,6 +70,8 @@ def test_the_number_is_that_of_events_begun_and_not_ended(steps):
 
 def test_the_number_is_told_after_its_event_was_kept():
     sink, told = MemorySink(), []
-    counting = CountingSink(sink, ActiveCounts(TOPICS), lambda message: told.append((len(sink.messages), message)))
+    counting = CountingSink(
+        sink, ActiveCounts(TOPICS), lambda message: told.append((len(sink.messages), message))
+    )
     counting.put([event("new", 1)])
     assert [(kept, int(message.payload)) for kept, message in told] == [(1, 1)]

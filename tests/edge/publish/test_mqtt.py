@@ -19,8 +19,9 @@ from vedette_edge.broker import EmbeddedBroker
 from vedette_edge.errors import BrokerError, ConfigError, OutboxError
 from vedette_edge.publish.announce import Announcer, Description
 from vedette_edge.publish.base import Message
-from vedette_edge.publish.mqtt import MqttLink, Route, backoff
+from vedette_edge.publish.mqtt import MqttLink, backoff
 from vedette_edge.publish.outbox import Outbox
+from vedette_edge.publish.routes import Route
 from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import Broker, Closed, Tls, Wire
 from vedette_edge.topics import BirthCamera, Topics
@@ -126,7 +127,7 @@ def test_retained_statuses_wait_for_a_later_subscriber(broker_port, make_link):
             assert listener.of(kind)[0].retained
 
 
-def test_what_is_new_goes_before_what_waited(tmp_path, broker_port, make_link, outbox):
+def test_what_is_new_goes_before_what_waited(broker_port, make_link, outbox):
     outbox.put([event(number) for number in range(300)])
     outbox.rewind(late=True)
     with Listener(broker_port) as listener:
