@@ -13,6 +13,7 @@ os.chdir(Path(__file__).parent)
 import agent  # noqa: E402
 import compression  # noqa: E402
 import inference  # noqa: E402
+import outbox  # noqa: E402
 import reading  # noqa: E402
 import training_step  # noqa: E402
 
@@ -21,7 +22,7 @@ def main() -> None:
     """Run all benchmarks."""
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print("each line: subject against reference, median milliseconds, ratio reference / subject (range)\n")
-    for module in (inference, compression, agent, training_step, reading):
+    for module in (inference, compression, agent, outbox, training_step, reading):
         for line in module.run():
             print(line, flush=True)
 

@@ -97,3 +97,24 @@ def test_the_command_writes_it(tmp_path, capsys):
     assert json.dumps(yaml.safe_load((tmp_path / "a.yaml").read_text())) == json.dumps(document())
     assert main([]) == 2
     assert "usage" in capsys.readouterr().err
+
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "mqtt.md").read_text()
+EXAMPLES = re.findall(r"^`(vedette/\S+)`\n\n```json\n(.*?)```", GUIDE, re.M | re.S)
+
+
+@pytest.mark.parametrize(("topic", "payload"), EXAMPLES, ids=[topic for topic, _ in EXAMPLES])
+def test_the_examples_of_the_guide_are_payloads_of_the_contract(topic, payload):
+    (channel,) = [
+        one for one in CHANNELS if re.fullmatch(re.sub(r"\{\w+\}", r"[a-z0-9_-]+", one.address), topic)
+    ]
+    channel.payload.model_validate_json(payload)
+
+
+def test_the_guide_has_examples_and_lists_every_topic():
+    assert len(EXAMPLES) == 8
+    for channel in CHANNELS:
+        part = channel.address.removeprefix(f"{ROOT}/{{site}}/{{node}}/")
+        (row,) = [line for line in GUIDE.splitlines() if line.startswith(f"| `{part}` |")]
+        qos, retained = (cell.strip(" *") for cell in row.split("|")[2:4])
+        assert (int(qos), retained == "yes") == (channel.qos, channel.retain), part

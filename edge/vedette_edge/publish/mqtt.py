@@ -24,9 +24,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-from paho.mqtt.client import topic_matches_sub
 
 from vedette_edge.backoff import backoff
 from vedette_edge.errors import BrokerError, VedetteError
@@ -38,6 +35,7 @@ from vedette_edge.publish.connection import Connection
 from vedette_edge.publish.drain import Drain
 from vedette_edge.publish.hosts import Hosts
 from vedette_edge.publish.outbox import Outbox
+from vedette_edge.publish.routes import Route, Routes
 from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import (
     NO_EXCHANGE,
@@ -51,7 +49,7 @@ from vedette_edge.publish.wire import (
     WireEvent,
 )
 
-__all__ = ["MqttLink", "Route"]
+__all__ = ["MqttLink"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,19 +58,6 @@ _ANSWER = 10.0  # seconds that a broker may take to answer
 _FAREWELL = 2.0  # seconds that it may take to acknowledge the last message
 _LATE = 5.0  # seconds of absence after which what waited is late
 _MOST_TAKEN = 65_536  # bytes of the largest message that is received
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What to listen to, and who takes it.
-
-    Attributes:
-        topics: a filter, with `+` or `#`.
-        take: takes each message; must return at once.
-    """
-
-    topics: str
-    take: Callable[[Received], None]
 
 
 class MqttLink:
@@ -113,7 +98,7 @@ class MqttLink:
         self._sessions = sessions
         self._drain = Drain(late_per_second)
         self._hosts = Hosts()
-        self._routes = [Route(announcer.topics.hosts, self._hosts.take), *routes]
+        self._routes = Routes([Route(announcer.topics.hosts, self._hosts.take), *routes])
         self._jitter = jitter
         self._retained: dict[str, Message] = {}
         self._troubles: dict[str, str] = {}
@@ -268,7 +253,7 @@ class MqttLink:
     def _serve(self, wire: Wire, session: int) -> None:
         self._outbox.rewind(late=time.monotonic() - self._absent_since > _LATE)
         connection = Connection(wire, session)
-        wire.subscribe(*(route.topics for route in self._routes))
+        wire.subscribe(*self._routes.filters)
         with self._lock:
             connection.send(self._announcer.birth(session))
             for message in [*self._retained.values(), self._state(session)]:
@@ -299,18 +284,10 @@ class MqttLink:
             if isinstance(event, Acknowledged):
                 delivered += self._settle(connection, event)
             if isinstance(event, Received):
-                self._pass_on(event)
+                self._routes.pass_on(event)
             event = connection.wire.happened.get() if not connection.wire.happened.empty() else None
         if delivered:
             self._outbox.acknowledge(delivered)
-
-    def _pass_on(self, received: Received) -> None:
-        for route in self._routes:
-            if topic_matches_sub(route.topics, received.topic):
-                try:
-                    route.take(received)
-                except Exception:
-                    _log.exception("cannot take the message on %s", received.topic)
 
     def _settle(self, connection: Connection, answer: Acknowledged) -> list[int]:
         settled = connection.settle(answer)

@@ -15,6 +15,7 @@ import queue
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -60,19 +61,16 @@ _FAILURE = 128  # reason codes from here on are failures (MQTT 5, section 2.4)
 
 
 class _Client(paho.Client):
-    """paho's client, whose thread tells when it ends."""
+    """paho's client, whose thread tells when it ends, whatever ended it."""
 
-    ended: threading.Event
+    on_ended: Callable[[], None] | None = None
 
     def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
         try:
             return super().loop_forever(timeout, retry_first_connection)
         finally:
-            self.ended.set()
-            self.on_ended()
-
-    def on_ended(self) -> None:
-        """Do nothing; the wire puts its own in this place."""
+            if self.on_ended is not None:
+                self.on_ended()
 
 
 class Wire:
@@ -102,6 +100,7 @@ class Wire:
         self.happened: queue.SimpleQueue[WireEvent | None] = queue.SimpleQueue()
         self._broker = broker
         self._answered = self._opened = False
+        self._ended = threading.Event()
         self._resumes = will is not None
         self._max_packet = max_packet
         self._client = _Client(
@@ -111,7 +110,6 @@ class Wire:
             protocol=_VERSIONS[broker.protocol],
             reconnect_on_failure=False,
         )
-        self._client.ended = threading.Event()
         self._client.connect_timeout = _CONNECT_TIMEOUT
         self._client.suppress_exceptions = True
         if will is not None:
@@ -124,7 +122,7 @@ class Wire:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
-        self._client.on_ended = self._on_ended  # type: ignore[method-assign]
+        self._client.on_ended = self._on_ended
 
     def open(self) -> None:
         """Connect, and start paho's thread; then `happened` tells `Opened` or `Closed`.
@@ -160,13 +158,13 @@ class Wire:
     def close(self) -> None:
         """Say farewell, so that the will is not sent, and end paho's thread."""
         self._client.disconnect()
-        if self._opened and not self._client.ended.wait(_CLOSING):
+        if self._opened and not self._ended.wait(_CLOSING):
             self._cut_off()
         self._client.loop_stop()
         # The callbacks hold us and we hold the client: without the cycle its sockets close right away.
         self._client.on_connect = self._client.on_disconnect = None
         self._client.on_publish = self._client.on_message = None
-        del self._client.on_ended
+        self._client.on_ended = None
 
     @property
     def _version5(self) -> bool:
@@ -224,6 +222,7 @@ class Wire:
         self.happened.put(Received(message.topic, bytes(message.payload), message.retain, exchange))
 
     def _on_ended(self) -> None:
+        self._ended.set()
         self.happened.put(Closed(f"the connection to the MQTT broker at {self._broker} has ended"))
 
 

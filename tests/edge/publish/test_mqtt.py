@@ -17,8 +17,9 @@ from vedette_edge.broker import EmbeddedBroker
 from vedette_edge.errors import BrokerError, ConfigError, OutboxError
 from vedette_edge.publish.announce import Announcer, Description
 from vedette_edge.publish.base import Message
-from vedette_edge.publish.mqtt import MqttLink, Route
+from vedette_edge.publish.mqtt import MqttLink
 from vedette_edge.publish.outbox import Outbox
+from vedette_edge.publish.routes import Route
 from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import Broker, Closed, Tls, Wire
 from vedette_edge.topics import BirthCamera, Topics

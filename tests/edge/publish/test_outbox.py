@@ -205,14 +205,13 @@ def write_first_version(path, *rows):
     path.parent.mkdir()
     database = sqlite3.connect(path)
     database.execute(
-        "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, payload BLOB NOT NULL,"
-        " qos INTEGER NOT NULL, retain INTEGER NOT NULL, content_type TEXT NOT NULL, properties TEXT NOT NULL,"
-        " captured REAL)"
+        """CREATE TABLE outbox (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, payload BLOB NOT NULL,
+            qos INTEGER NOT NULL, retain INTEGER NOT NULL, content_type TEXT NOT NULL,
+            properties TEXT NOT NULL, captured REAL)"""
     )
-    database.executemany(
-        "INSERT INTO outbox (topic, payload, qos, retain, content_type, properties) VALUES (?, ?, 1, 1, ?, '[]')",
-        rows,
-    )
+    insert = "INSERT INTO outbox (topic, payload, qos, retain, content_type, properties) VALUES "
+    database.executemany(insert + "(?, ?, 1, 1, ?, '[]')", rows)
     database.commit()
     database.close()
 
@@ -362,7 +361,7 @@ def test_a_record_of_a_gap_survives_a_restart_and_goes_on(path, make):
     assert [(gap.picture, gap.from_seq, gap.to_seq) for gap in gaps] == [(3, 1, 3)]
 
 
-def test_while_the_disk_refuses_messages_are_kept_in_memory_and_return_to_it(path, make, full_disk, caplog):
+def test_while_the_disk_refuses_messages_are_kept_in_memory_and_return_to_it(make, full_disk, caplog):
     refuse, recover = full_disk
     clock = [0.0]
     outbox = make(now=lambda: clock[0])

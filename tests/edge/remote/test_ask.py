@@ -12,8 +12,9 @@ from vedette_edge.errors import BrokerError, DataError
 from vedette_edge.provision import Authority
 from vedette_edge.publish.announce import Announcer, Description
 from vedette_edge.publish.home_assistant import AnnouncedCamera, discovery
-from vedette_edge.publish.mqtt import MqttLink, Route
+from vedette_edge.publish.mqtt import MqttLink
 from vedette_edge.publish.outbox import Outbox
+from vedette_edge.publish.routes import Route
 from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import Broker, Received
 from vedette_edge.remote.ask import ask
@@ -58,7 +59,7 @@ def test_a_question_is_answered_whatever_mqtt_both_speak(tmp_path, broker_port, 
 
 
 def test_no_answer_is_a_data_error_that_names_the_node(broker_port):
-    with pytest.raises(DataError, match="hall/node-1 gave no answer within 0.3 s"):
+    with pytest.raises(DataError, match=r"hall/node-1 gave no answer within 0\.3 s"):
         ask(Broker("127.0.0.1", broker_port), TOPICS, "describe", {}, timeout=0.3)
 
 

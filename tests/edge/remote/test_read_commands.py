@@ -133,8 +133,7 @@ keys = st.sampled_from(["camera", "label", "value", "model", "document", "dry_ru
 def test_whatever_is_taken_is_what_the_name_takes(name, args):
     try:
         taken = command(name, args=args)
-    except Refused as refused:
-        assert refused.reason == "malformed"
+    except Refused:
         return
     assert type(taken.arguments) is COMMANDS[name]
     assert taken.arguments.model_dump(exclude_unset=True) == args
