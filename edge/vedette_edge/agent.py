@@ -41,8 +41,8 @@ from vedette_edge.publish.base import Message
 from vedette_edge.publish.counts import ActiveCounts, CountingSink
 from vedette_edge.publish.home_assistant import AnnouncedCamera, Greeter, discovery
 from vedette_edge.publish.mqtt import MqttLink
-from vedette_edge.publish.routes import Route
 from vedette_edge.publish.outbox import Outbox
+from vedette_edge.publish.routes import Route
 from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import Broker, Tls
 from vedette_edge.recording import Keeper
