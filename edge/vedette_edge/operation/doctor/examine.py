@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from vedette_edge.boards import detect, load_profiles, read_facts
 from vedette_edge.config import AgentConfig, GovernorConfig
 from vedette_edge.machine import cores, cpu_name
 from vedette_edge.operation.doctor import broker, cameras, clock, hardware, models, places
@@ -34,10 +36,12 @@ def examine(
         sensors: of the device.
     """
     reading = (sensors or SystemSensors()).read()
+    facts = read_facts()
     governor = config.governor if config else GovernorConfig()
     yield from carried_out(
         [
-            ("board", lambda: hardware.board(hardware.board_name())),
+            ("user", lambda: places.user(os.geteuid())),
+            ("board", lambda: hardware.board(facts, detect(facts, load_profiles().values()))),
             (
                 "processor",
                 lambda: hardware.processor(cpu_name(), cores(), platform.machine(), hardware.cpu_flags()),

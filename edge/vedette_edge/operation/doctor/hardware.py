@@ -5,33 +5,17 @@ from __future__ import annotations
 from collections.abc import Set
 from pathlib import Path
 
+from vedette_edge.boards import BoardFacts, Profile
 from vedette_edge.config import GovernorConfig
 from vedette_edge.operation.doctor.finding import Finding, fail, ok, warn
 from vedette_edge.operation.sensors import Reading
 
-__all__ = ["board", "board_name", "cpu_flags", "memory", "processor", "temperature"]
+__all__ = ["board", "cpu_flags", "memory", "processor", "temperature"]
 
 _MIB = 1024 * 1024
 _NEEDED, _COMFORTABLE = 192 * _MIB, 384 * _MIB
-_NAMES = (
-    "sys/firmware/devicetree/base/model",
-    "sys/class/dmi/id/product_name",
-    "sys/class/dmi/id/board_name",
-)
 # Without these, the runtimes' fast kernels cannot be used.
 _FAST = {"x86_64": "avx2", "aarch64": "asimd"}
-
-
-def board_name(root: Path = Path("/")) -> str:
-    """Return the board's name, from its device tree or its firmware; "" where neither tells."""
-    for name in _NAMES:
-        try:
-            found = (root / name).read_text(encoding="utf-8", errors="replace").strip("\0 \n")
-        except OSError:
-            continue
-        if found:
-            return found
-    return ""
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
@@ -47,9 +31,12 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
     )
 
 
-def board(name: str) -> Finding:
-    """Name the board."""
-    return ok("board", name or "unknown: neither device tree nor firmware names it")
+def board(facts: BoardFacts, profile: Profile | None) -> Finding:
+    """Name the board, and the profile whose defaults hold on it."""
+    if profile is None:
+        remedy = "no defaults of a board are used; set its limits in the configuration"
+        return warn("board", f"{facts}, which no profile knows", remedy)
+    return ok("board", f"{facts}, profile {profile.name}")
 
 
 def processor(name: str, cores: int, machine: str, flags: Set[str]) -> Finding:

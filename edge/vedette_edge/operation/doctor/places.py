@@ -15,12 +15,20 @@ from pathlib import Path
 
 from vedette_edge.operation.doctor.finding import Finding, fail, ok, warn
 
-__all__ = ["credential", "disk_space", "port", "seconds_to_sync", "state_directory", "sync"]
+__all__ = ["credential", "disk_space", "port", "seconds_to_sync", "state_directory", "sync", "user"]
 
 _MIB = 1024 * 1024
 _LEAST = 64 * _MIB
 _SLOW, _TOO_SLOW = 0.1, 1.0  # seconds
 _TRIES = 5
+
+
+def user(number: int) -> Finding:
+    """Tell for whom the permissions are checked."""
+    if number == 0:
+        remedy = "for the service's permissions: sudo -u vedette edge-agent doctor ..."
+        return warn("user", "this is root, who may do what the agent may not", remedy)
+    return ok("user", f"permissions are those of user {number}")
 
 
 def nearest(path: Path) -> Path:

@@ -20,7 +20,7 @@ def subjects(findings, level=None):
 
 def test_without_a_configuration_the_device_alone_is_looked_at():
     found = list(examine(None, None, None, SENSORS))
-    assert subjects(found) == ["board", "processor", "memory", "temperature", "clock", "runtimes"]
+    assert subjects(found) == ["user", "board", "processor", "memory", "temperature", "clock", "runtimes"]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def config(tmp_path, shared_bundle, flash_video):
 
 def test_everything_that_a_configuration_names_is_looked_at(config):
     found = list(examine(config, broker_of(config.mqtt), None, SENSORS))
-    assert subjects(found)[6:] == [
+    assert subjects(found)[7:] == [
         "state_dir",
         f"credential {config.mqtt.password_file}",
         "disk",

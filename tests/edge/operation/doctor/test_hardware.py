@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from vedette_edge.boards import BoardFacts, load_profiles
 from vedette_edge.config import GovernorConfig
 from vedette_edge.operation.doctor.hardware import (
     board,
-    board_name,
     cpu_flags,
     memory,
     processor,
@@ -16,24 +16,11 @@ from vedette_edge.operation.sensors import Reading
 MIB = 2**20
 
 
-@pytest.mark.parametrize(
-    ("path", "content", "name"),
-    [
-        (
-            "sys/firmware/devicetree/base/model",
-            "Raspberry Pi 5 Model B Rev 1.0\0",
-            "Raspberry Pi 5 Model B Rev 1.0",
-        ),
-        ("sys/class/dmi/id/product_name", "NUC13ANHi5\n", "NUC13ANHi5"),
-        ("sys/class/dmi/id/product_name", "\n", ""),
-        ("elsewhere", "x", ""),
-    ],
-)
-def test_the_board_is_named_by_device_tree_or_firmware(tmp_path, path, content, name):
-    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / path).write_text(content)
-    assert board_name(tmp_path) == name
-    assert board(name).level == "ok"
+def test_the_board_is_named_with_its_profile():
+    profiles = load_profiles()
+    known = board(BoardFacts("aarch64", model="Raspberry Pi 5 Model B"), profiles["raspberry-pi-5"])
+    assert (known.level, known.text) == ("ok", "Raspberry Pi 5 Model B, profile raspberry-pi-5")
+    assert board(BoardFacts("riscv64"), None).level == "warn"
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,14 @@ from vedette_edge.operation.doctor.places import (
     seconds_to_sync,
     state_directory,
     sync,
+    user,
 )
 
 MIB = 2**20
+
+
+def test_root_is_told_that_permissions_prove_nothing():
+    assert (user(0).level, user(1000).level) == ("warn", "ok")
 
 
 def nobody(*_):
