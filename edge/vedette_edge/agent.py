@@ -28,7 +28,8 @@ from vedette_edge.events import JPEG, EventWriter, PictureStyle
 from vedette_edge.health import Notifier, Watchdog
 from vedette_edge.ids import new_ulid
 from vedette_edge.judges import Verdict
-from vedette_edge.operation.governor import Governor, Step, paused_cameras
+from vedette_edge.operation.governing import Governing
+from vedette_edge.operation.governor import Step
 from vedette_edge.operation.overview import Overview, Parts
 from vedette_edge.operation.sensors import Sensors, SystemSensors
 from vedette_edge.operation.serving import served
@@ -41,7 +42,7 @@ from vedette_edge.publish.mqtt import MqttLink, Sessions
 from vedette_edge.publish.outbox import Outbox
 from vedette_edge.publish.wire import Broker, Tls
 from vedette_edge.sources import open_source
-from vedette_edge.topics import Topics, parse_event
+from vedette_edge.topics import GovernorState, Topics, parse_event
 from vedette_edge.watcher import Watcher
 
 __all__ = ["Agent", "broker_of", "run_agent"]
@@ -50,7 +51,6 @@ _log = logging.getLogger(__name__)
 
 _TICK = 0.1  # seconds between two looks of the supervisor
 _DRAIN_TICK = 0.02
-_READING = 2.0  # seconds between two looks at the sensors
 OnVerdict: TypeAlias = Callable[[str, str, Verdict], None]
 """Told of (camera, model, verdict)."""
 
@@ -137,10 +137,13 @@ class Agent:
                 link=self._link,
             )
         )
-        self._sensors = sensors or SystemSensors()
-        self._governor = Governor(config.governor)
-        self._step: Step | None = None
-        self._next_reading = 0.0
+        self._governing = Governing(
+            config.governor,
+            sensors or SystemSensors(),
+            self.overview,
+            priorities=lambda: {camera.id: camera.priority for camera in self._config.cameras},
+            on_step=self._on_step,
+        )
         next_seq = itertools.count(1).__next__
         self._watchers: list[Watcher] = []
         self._cameras = [self._make_camera(camera, next_seq, on_verdict) for camera in config.cameras]
@@ -188,8 +191,7 @@ class Agent:
         until = time.monotonic() + seconds
         while not done() and self._stops < 2 and (now := time.monotonic()) < until:
             self._watchdog.tick(now)
-            if now >= self._next_reading:
-                self._govern(now)
+            self._governing.tick(now)
             if now >= self._next_metrics:
                 self._next_metrics = now + self._config.metrics_interval
                 self._link.tell(self._announcer.metrics(self.overview.metrics()))
@@ -216,19 +218,8 @@ class Agent:
             raise BrokerError(sentence)
         _log.warning("%s", sentence)
 
-    def _govern(self, now: float) -> None:
-        """Look at the sensors, and publish the governor's step where it changes."""
-        self._next_reading = now + _READING
-        reading = self._sensors.read()
-        self.overview.note_reading(reading)
-        step = self._governor.tick(now, reading)
-        if step != self._step:
-            self._step = step
-            paused = paused_cameras(step, {camera.id: camera.priority for camera in self._config.cameras})
-            state = self.overview.note_step(step, self._governor.reason, paused)
-            if state.reason:
-                _log.warning("governor: step %d, %s: %s", step.number, step.name, state.reason)
-            self._link.announce(self._announcer.governor(state))
+    def _on_step(self, _step: Step, state: GovernorState) -> None:
+        self._link.announce(self._announcer.governor(state))
 
     def _make_announcer(self) -> Announcer:
         model = self._some_model

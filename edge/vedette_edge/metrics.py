@@ -115,7 +115,10 @@ class Stages:
 
 
 class Rate:
-    """How fast a counter rises: looked at now and then, over ten seconds or since the look before."""
+    """How fast a counter rises: looked at now and then, over ten seconds or since the look before.
+
+    A counter that begins again is one that rose from nothing at that look.
+    """
 
     def __init__(self) -> None:
         """Begin without a look."""
@@ -128,6 +131,8 @@ class Rate:
             now: seconds of a clock that only rises.
             count: what the counter shows.
         """
+        if self._looks and count < self._looks[-1][1]:
+            self._looks.clear()
         self._looks.append((now, count))
         # The oldest look is kept until the one after it spans the window by itself.
         while len(self._looks) > 2 and now - self._looks[1][0] >= _WINDOW:

@@ -100,3 +100,10 @@ def test_a_child_process_counts_as_family():
         together = family_resident_bytes()
         child.kill()
     assert together - alone > 40_000_000
+
+
+def test_a_counter_that_begins_again_does_not_fall():
+    rate = Rate()
+    rate.at(0.0, 100)
+    assert rate.at(4.0, 3) == 0.0
+    assert rate.at(6.0, 53) == 25.0

@@ -30,8 +30,8 @@ from vedette_edge.metrics import (
 from vedette_edge.operation.governor import LADDER, Step
 from vedette_edge.operation.sensors import Reading
 from vedette_edge.operation.status import BrokerState, CameraState, LastEvent, ModelState, Status
-from vedette_edge.publish.base import JSON, Message
-from vedette_edge.topics import CameraMetrics, GovernorState, Metrics, ModelMetrics, parse_event
+from vedette_edge.publish.base import Message
+from vedette_edge.topics import CameraMetrics, GovernorState, Metrics, ModelMetrics, Topics, parse_event
 from vedette_edge.watcher import Watcher
 
 __all__ = ["Link", "Overview", "Parts"]
@@ -118,8 +118,9 @@ class Overview:
 
     def note_messages(self, camera: str, messages: Sequence[Message]) -> None:
         """Take note of the events among a camera's messages, and log their beginnings and ends."""
+        topic = Topics(self._parts.site, self._parts.node).events(camera)
         for message in messages:
-            if message.content_type != JSON:
+            if message.topic != topic:
                 continue
             event = parse_event(message.payload)
             if event.type != "update":
@@ -149,16 +150,17 @@ class Overview:
         with self._lock:
             self._noted.pop(camera, None)
 
-    def histograms(self) -> dict[str, Histogram]:
+    def model_histograms(self) -> dict[str, Histogram]:
         """Return the inference time of each model."""
         return {name: model.session.durations.histogram() for name, model in self._parts.models.items()}
 
     def stage_histograms(self) -> dict[str, Histogram]:
         """Return the time of each stage but inference."""
-        stages = self.stages
-        kept = {"queue": stages.queue, "gate": stages.gate, "decide": stages.decide}
         return {
-            name: each.histogram() for name, each in (kept | {"publish": self._parts.link.latency}).items()
+            "queue": self.stages.queue.histogram(),
+            "gate": self.stages.gate.histogram(),
+            "decide": self.stages.decide.histogram(),
+            "publish": self._parts.link.latency.histogram(),
         }
 
     def metrics(self) -> Metrics:

@@ -29,6 +29,6 @@ def served(stack: contextlib.ExitStack, config: AgentConfig, overview: Overview)
     except OSError as error:
         _log.warning("%s: edge-agent status will not work (%s)", path, error.strerror or error)
     if config.prometheus.enabled:
-        collector = AgentCollector(overview.status, overview.histograms, overview.stage_histograms)
+        collector = AgentCollector(overview.status, overview.model_histograms, overview.stage_histograms)
         stack.enter_context(PrometheusServer(config.prometheus.host, config.prometheus.port, collector))
         _log.info("figures for Prometheus at %s:%d", config.prometheus.host, config.prometheus.port)

@@ -20,19 +20,22 @@ from edge_helpers import (
     run_agent_process,
     wait_until,
     write_config,
+    write_video,
 )
 
 
 @pytest.fixture
-def config(tmp_path, shared_bundle, flash_video, broker_port):
+def config(tmp_path, shared_bundle, broker_port):
+    # Far longer than a test takes, however busy the machine is: the agent must not end by itself.
+    video = write_video(tmp_path / "flash.mp4", (1, False), (3, True), (240, False))
     state = tmp_path / "state"
     state.mkdir(mode=0o700)
     return write_config(
         tmp_path / "c.yaml",
         shared_bundle,
-        flash_video,
+        video,
         broker_port,
-        cameras=[{"id": "door", "source": {"type": "file", "path": str(flash_video)}}],
+        cameras=[{"id": "door", "source": {"type": "file", "path": str(video)}}],
         prometheus={"enabled": True, "port": free_port()},
         governor={"warm_celsius": 149.0, "hot_celsius": 150.0, "load": 0.0},
     )

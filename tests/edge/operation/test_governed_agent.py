@@ -16,7 +16,7 @@ from vedette_edge.publish.outbox import Outbox
 def test_the_step_of_the_governor_is_published_and_falls_when_the_device_cools(
     tmp_path, shared_bundle, broker_port
 ):
-    video = write_video(tmp_path / "long.mp4", (30, False))
+    video = write_video(tmp_path / "long.mp4", (120, False))
     cameras = [{"id": name, "source": {"type": "file", "path": str(video)}} for name in ("door", "gate")]
     limits = {"hot_celsius": 90.0, "fall": 0.5}
     path = write_config(

@@ -14,7 +14,7 @@ from vedette_edge.operation.sensors import Reading
 from vedette_edge.operation.timing import QueueClock, TimedGate
 from vedette_edge.pipeline import AlwaysOpen
 from vedette_edge.publish.base import Message
-from vedette_edge.topics import Area, Event
+from vedette_edge.topics import Area, Event, Topics
 
 NOW = 1_700_000_000.0
 
@@ -103,10 +103,11 @@ def test_a_camera_that_comes_back_was_restarted(world):
 
 
 def test_the_latest_event_of_a_camera_is_told_and_logged(world, caplog):
-    picture = Message("t", b"jpeg", content_type="image/jpeg")
-    messages = [picture, *(Message("t", event(kind).model_dump_json().encode()) for kind in ("new", "end"))]
+    topic = Topics("hall", "node-1").events("door")
+    others = [Message("t", b"jpeg", content_type="image/jpeg"), Message("t", b"{}")]
+    messages = [Message(topic, event(kind).model_dump_json().encode()) for kind in ("new", "end")]
     with caplog.at_level(logging.INFO):
-        world.overview.note_messages("door", messages)
+        world.overview.note_messages("door", [*others, *messages])
     assert [(one.camera, one.type) for one in caplog.records] == [("door", "new"), ("door", "end")]
     last = world.overview.status().cameras[0].last_event
     assert (last.type, last.label, last.ts) == ("end", "fight", NOW)
@@ -148,7 +149,7 @@ def test_stages_and_models_have_histograms(world, model):
         "decide": 0,
         "publish": 1,
     }
-    assert world.overview.histograms()["main"].total == pytest.approx(0.1)
+    assert world.overview.model_histograms()["main"].total == pytest.approx(0.1)
 
 
 def test_the_wait_of_a_frame_is_noted_and_nothing_is_sent():

@@ -12,7 +12,8 @@ from vedette_edge.config import AgentConfig, load_config, parse_config
 from vedette_edge.errors import ConfigError
 from vedette_edge.operation.reload import BACKUP_SUFFIX, Difference, apply_remote, difference, reload_config
 
-BASE = {"site": "hall", "node": "node-1", "models": {"a": {"bundle": "a"}, "b": {"bundle": "b"}}}
+MODELS = {"a": {"bundle": "a"}, "b": {"bundle": "b"}}
+BASE = {"site": "hall", "node": "node-1", "board": "none", "models": MODELS}
 NOW = 1_700_000_000.0
 
 
