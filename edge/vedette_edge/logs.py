@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -30,22 +31,29 @@ class RepeatFilter(logging.Filter):
         """Begin without a memory; `clock` gives seconds, rising."""
         super().__init__()
         self._clock = clock
+        # A handler asks its filters before it takes its own lock.
+        self._lock = threading.Lock()
         # By kind of line: how many may still come, when that was so, and how many were left out since.
         self._budgets: OrderedDict[tuple[str, int, str], tuple[float, float, int]] = OrderedDict()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether the line shall be written."""
         kind = (record.name, record.lineno, _subject(record))
-        now = self._clock()
+        with self._lock:
+            passes, left_out = self._spend(kind, self._clock())
+        if passes and left_out:
+            record.left_out = left_out
+        return passes
+
+    def _spend(self, kind: tuple[str, int, str], now: float) -> tuple[bool, int]:
+        """Take one line off a kind's budget; return whether there was one, and how many were left out."""
         left, since, left_out = self._budgets.pop(kind, (float(_AT_ONCE), now, 0))
         left = min(_AT_ONCE, left + (now - since) / _INTERVAL)
         passes = left >= 1
-        if passes and left_out:
-            record.left_out = left_out
         self._budgets[kind] = (left - 1, now, 0) if passes else (left, now, left_out + 1)
         if len(self._budgets) > _KINDS:
             self._budgets.popitem(last=False)
-        return passes
+        return passes, left_out
 
 
 def _subject(record: logging.LogRecord) -> str:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from vedette_edge.config import AgentConfig, CameraConfig, parse_config
+from vedette_edge.bundle import open_bundle
+from vedette_edge.config import AgentConfig, CameraConfig, check_cameras, parse_config
 from vedette_edge.errors import ConfigError, VedetteError
 from vedette_edge.files import write_atomically
 from vedette_edge.topics import ConfigReport
 
-__all__ = ["BACKUP_SUFFIX", "Difference", "apply_remote", "difference", "reload_config"]
+__all__ = ["BACKUP_SUFFIX", "Difference", "apply_remote", "difference", "fits_its_models", "reload_config"]
 
 T = TypeVar("T")
 
@@ -126,8 +127,21 @@ Check = Callable[[AgentConfig], None]
 """Raises a `VedetteError` when a configuration does not fit this device, such as its models."""
 
 
+def fits_its_models(config: AgentConfig) -> None:
+    """Tell whether the models of a configuration can be read, and its cameras' settings fit them.
+
+    Raises:
+        VedetteError: when not.
+    """
+    bundles = {name: open_bundle(model.bundle) for name, model in config.every_model.items()}
+    check_cameras(config, {name: bundle.manifest for name, bundle in bundles.items()})
+
+
 def reload_config(
-    path: Path, current: AgentConfig, check: Check, now: Callable[[], float] = time.time
+    path: Path,
+    current: AgentConfig,
+    check: Check = fits_its_models,
+    now: Callable[[], float] = time.time,
 ) -> tuple[AgentConfig | None, ConfigReport]:
     """Read the configuration's file again; return it where it is right, and what to publish.
 
@@ -153,7 +167,7 @@ def apply_remote(
     document: bytes,
     path: Path,
     current: AgentConfig,
-    check: Check,
+    check: Check = fits_its_models,
     *,
     dry_run: bool = False,
     now: Callable[[], float] = time.time,

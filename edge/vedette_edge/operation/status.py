@@ -38,6 +38,7 @@ _log = logging.getLogger(__name__)
 _SERVICE = Path("/run/edge-agent")
 _NAME = "status.sock"
 _PATIENCE = 2.0  # seconds for the other side
+_PAUSE = 0.5  # seconds
 _MAX_BYTES = 4 * 1024 * 1024
 _BACKLOG = 4
 
@@ -133,7 +134,7 @@ class StatusServer:
         except OSError:
             self._listener.close()
             raise
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="status", daemon=True)
         self._thread.start()
 
@@ -147,7 +148,7 @@ class StatusServer:
 
     def close(self) -> None:
         """Stop listening, and remove the socket."""
-        self._closing = True
+        self._closing.set()
         # Closing alone would not wake a thread that waits in accept.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -156,10 +157,12 @@ class StatusServer:
         self._path.unlink(missing_ok=True)
 
     def _serve(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             try:
                 client, _ = self._listener.accept()
             except OSError:
+                # Closed, or no file descriptor is left: then one may soon be.
+                self._closing.wait(_PAUSE)
                 continue
             with client:
                 self._tell(client)

@@ -177,6 +177,16 @@ def test_what_does_not_fit_the_device_is_refused(path):
     assert (config, report.error) == (None, "camera 'door', labels: the model has no fire")
 
 
+def test_a_configuration_is_held_against_its_real_models(path, shared_bundle):
+    current = load_config(path)
+    models = {"a": {"bundle": str(shared_bundle)}}
+    right = document(camera("door", labels=["bright"]), models=models)
+    wrong = document(camera("door", labels=["fire"]), models=models)
+    assert apply_remote(right, path, current, dry_run=True).ok
+    assert "no fire" in apply_remote(wrong, path, current, dry_run=True).error
+    assert "is not a bundle" in reload_config(path, current)[1].error
+
+
 def test_a_remote_configuration_is_written_and_the_old_one_kept(path):
     old, new = path.read_bytes(), document(camera("roof"))
     report = apply_remote(new, path, load_config(path), fits)
