@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from socketserver import ThreadingTCPServer
+from typing import TypeAlias, get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -17,6 +18,7 @@ from prometheus_client.core import (
     GaugeMetricFamily,
     HistogramMetricFamily,
     InfoMetricFamily,
+    Metric,
     StateSetMetricFamily,
 )
 from prometheus_client.exposition import MetricsHandler
@@ -25,19 +27,15 @@ from prometheus_client.utils import floatToGoString
 
 from vedette_edge.errors import ConfigError
 from vedette_edge.metrics import Histogram
-from vedette_edge.operation.status import Status
+from vedette_edge.operation.status import ShownStatus, Status
 from vedette_edge.topics import CameraMetrics, Metrics
 
 __all__ = ["AgentCollector", "PrometheusServer"]
 
-Family = (
-    CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily | InfoMetricFamily | StateSetMetricFamily
-)
 _log = logging.getLogger(__name__)
 
-Histograms = Callable[[], Mapping[str, Histogram]]
+Histograms: TypeAlias = Callable[[], Mapping[str, Histogram]]
 
-_STATUSES = ("starting", "online", "stalled", "offline", "disabled")
 _PATIENCE = 10.0  # seconds that a client may be silent
 # Name, help, and what it is of a camera.
 _CAMERA_COUNTERS: tuple[tuple[str, str, Callable[[CameraMetrics], int]], ...] = (
@@ -81,7 +79,7 @@ class AgentCollector(Collector):
         self._inference = inference
         self._stages = stages
 
-    def collect(self) -> Iterator[Family]:
+    def collect(self) -> Iterator[Metric]:
         """Yield all families."""
         status = self._status()
         metrics = status.metrics
@@ -104,7 +102,7 @@ class AgentCollector(Collector):
         yield _histogram("vedette_stage_seconds", "From frame to broker.", "stage", self._stages())
 
 
-def _cameras(status: Status) -> Iterator[Family]:
+def _cameras(status: Status) -> Iterator[Metric]:
     for name, text, count in _CAMERA_COUNTERS:
         counter = CounterMetricFamily(name, text, labels=["camera"])
         for camera in status.metrics.cameras:
@@ -117,11 +115,11 @@ def _cameras(status: Status) -> Iterator[Family]:
         yield gauge
     states = StateSetMetricFamily("vedette_camera_status", "1: this is its status.", labels=["camera"])
     for state in status.cameras:
-        states.add_metric([state.id], {one: one == state.status for one in _STATUSES})
+        states.add_metric([state.id], {one: one == state.status for one in get_args(ShownStatus)})
     yield states
 
 
-def _models(metrics: Metrics) -> Iterator[Family]:
+def _models(metrics: Metrics) -> Iterator[Metric]:
     failovers = CounterMetricFamily(
         "vedette_model_failovers", "How often another variant took over.", labels=["model"]
     )

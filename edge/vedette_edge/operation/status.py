@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,6 +26,7 @@ __all__ = [
     "CameraState",
     "LastEvent",
     "ModelState",
+    "ShownStatus",
     "Status",
     "StatusServer",
     "read_status",
@@ -41,6 +42,10 @@ _PATIENCE = 2.0  # seconds for the other side
 _PAUSE = 0.5  # seconds
 _MAX_BYTES = 4 * 1024 * 1024
 _BACKLOG = 4
+
+
+ShownStatus: TypeAlias = Literal["starting", "online", "stalled", "offline", "disabled"]
+"""A camera's status; `starting` until it has said one."""
 
 
 class _Part(BaseModel):
@@ -60,7 +65,7 @@ class CameraState(_Part):
     """One camera; its figures are in `Status.metrics`."""
 
     id: Identifier
-    status: Literal["starting", "online", "stalled", "offline", "disabled"]
+    status: ShownStatus
     reason: str
     last_event: LastEvent | None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from vedette_edge.errors import VedetteError
@@ -19,36 +19,28 @@ __all__ = ["broker", "broker_in_use"]
 
 _SUBJECT = "broker"
 _PATIENCE = 10.0  # seconds for each answer
-_CERTIFICATE = "see mqtt in the configuration: username, password_file and tls"
+_LOGIN = "see mqtt in the configuration: username, password_file and tls"
 
 
-def broker(
-    where: Broker,
-    topics: Topics,
-    *,
-    resolve: Callable[..., Any] = socket.getaddrinfo,
-    connect: Callable[..., socket.socket] = socket.create_connection,
-) -> Iterator[Finding]:
+def broker(where: Broker, topics: Topics) -> Iterator[Finding]:
     """Go the way to the broker, step by step, as far as it leads.
 
     Args:
         where: the broker.
         topics: of this node.
-        resolve: finds the address of a name.
-        connect: opens a TCP connection.
 
     Raises:
         ConfigError: when the password or a TLS file cannot be used.
     """
     try:
-        resolve(where.host, where.port)
+        socket.getaddrinfo(where.host, where.port)
     except OSError as error:
         yield fail(
             _SUBJECT, f"'{where.host}' has no address ({error.strerror})", "check mqtt.host and the DNS"
         )
         return
     try:
-        connect((where.host, where.port), timeout=_PATIENCE).close()
+        socket.create_connection((where.host, where.port), timeout=_PATIENCE).close()
     except OSError as error:
         why = error.strerror or "no answer"
         yield fail(
@@ -65,12 +57,12 @@ def _logged_in(where: Broker, topics: Topics) -> Iterator[Finding]:
         wire.open()
         answer = _next(wire, (Opened, Closed))
         if not isinstance(answer, Opened):
-            yield fail(_SUBJECT, answer.reason if answer else f"{where} does not answer", _CERTIFICATE)
+            yield fail(_SUBJECT, answer.reason if answer else f"{where} does not answer", _LOGIN)
             return
         yield ok(_SUBJECT, f"{where} accepts this node" + (", over TLS" if where.tls else ""))
         yield _published(wire, where, topics)
     except VedetteError as error:
-        yield fail(_SUBJECT, str(error), _CERTIFICATE)
+        yield fail(_SUBJECT, str(error), _LOGIN)
     finally:
         wire.close()
 
