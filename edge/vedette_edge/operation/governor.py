@@ -14,8 +14,10 @@ What a sensor does not tell is no reason for anything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import accumulate
+from typing import Any
 
 from vedette_edge.config.operation import GovernorConfig
 from vedette_edge.operation.sensors import Reading
@@ -53,15 +55,23 @@ class Step:
     pause_all: bool = False
 
 
-LADDER = (
-    Step(0, "normal"),
-    Step(1, "fewer-pictures", 10.0),
-    Step(2, "longer-hop", 10.0, 2),
-    Step(3, "smaller-pictures", 10.0, 2, 640),
-    Step(4, "cheaper-variant", 10.0, 2, 640, True),
-    Step(5, "cameras-paused", 10.0, 2, 640, True, True),
-    Step(6, "all-paused", 10.0, 2, 640, True, True, True),
+# Each step is the one before it, and this.
+_HELD_BACK: tuple[tuple[StepName, dict[str, Any]], ...] = (
+    ("fewer-pictures", {"picture_interval": 10.0}),
+    ("longer-hop", {"hop_factor": 2}),
+    ("smaller-pictures", {"max_side": 640}),
+    ("cheaper-variant", {"cheaper_variant": True}),
+    ("cameras-paused", {"pause_some": True}),
+    ("all-paused", {"pause_all": True}),
 )
+
+
+def _climbed(step: Step, above: tuple[StepName, dict[str, Any]]) -> Step:
+    name, held_back = above
+    return replace(step, number=step.number + 1, name=name, **held_back)
+
+
+LADDER = tuple(accumulate(_HELD_BACK, _climbed, initial=Step(0, "normal")))
 _LAST_SOFT = 5  # the highest step to which soft limits lead
 _PAUSED = 6
 
@@ -77,7 +87,7 @@ class Strain(IntEnum):
 
 
 def strain_of(reading: Reading, config: GovernorConfig) -> tuple[Strain, str]:
-    """Return the worst strain of a reading, and what causes it; "" where there is none."""
+    """Return the worst strain of a reading, and what that sensor says; "" where none says anything."""
     strains = [*_heat(reading, config), *_scarcity(reading, config), *_pressure(reading, config)]
     return max(strains, default=(Strain.CALM, ""), key=lambda one: one[0])
 
