@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -104,7 +105,7 @@ class Overview:
         self._began = clock()
         self._lock = threading.Lock()
         self._noted: dict[str, _Noted] = {}
-        self._variants: dict[str, tuple[str, int]] = {}
+        self._failovers: Counter[str] = Counter()
         self._reading = Reading()
         self._governor = self._governor_state(LADDER[0], "", ())
         self.stages = Stages()
@@ -130,11 +131,10 @@ class Overview:
             with self._lock:
                 self._noted.setdefault(camera, _Noted()).last_event = last
 
-    def note_failover(self, model: str, variant: str) -> None:
+    def note_failover(self, model: str) -> None:
         """Take note that another variant of a model had to take over."""
         with self._lock:
-            _, failovers = self._variants.get(model, ("", 0))
-            self._variants[model] = (variant, failovers + 1)
+            self._failovers[model] += 1
 
     def note_reading(self, reading: Reading) -> None:
         """Take note of what the sensors say."""
@@ -202,7 +202,7 @@ class Overview:
             site=parts.site,
             node=parts.node,
             broker=BrokerState(address=parts.broker, connected=parts.link.connected),
-            models=tuple(self._model_state(name, model) for name, model in parts.models.items()),
+            models=tuple(_model_state(name, model) for name, model in parts.models.items()),
             cameras=cameras,
             governor=self._governor,
             metrics=self.metrics(),
@@ -225,21 +225,24 @@ class Overview:
         return CameraState(id=name, status=status, reason=noted.reason, last_event=noted.last_event)
 
     def _model_metrics(self, name: str, model: Model) -> ModelMetrics:
-        variant, failovers = self._variants.get(name, (model.variant.name, 0))
-        spent = model.session.durations.percentiles()
-        return ModelMetrics(name=name, variant=variant, inference_ms=spent, failovers=failovers)
-
-    def _model_state(self, name: str, model: Model) -> ModelState:
-        variant, _ = self._variants.get(name, (model.variant.name, 0))
-        return ModelState(
+        return ModelMetrics(
             name=name,
-            bundle=model.manifest.name,
-            sha256=model.bundle.digest,
-            variant=variant,
-            runtime=model.bundle.variant(variant).runtime,
+            variant=model.variant.name,
+            inference_ms=model.session.durations.percentiles(),
+            failovers=self._failovers[name],
         )
 
     def _governor_state(self, step: Step, reason: str, paused: Sequence[str]) -> GovernorState:
         return GovernorState(
             ts=self._now(), step=step.number, name=step.name, reason=reason, paused=tuple(paused)
         )
+
+
+def _model_state(name: str, model: Model) -> ModelState:
+    return ModelState(
+        name=name,
+        bundle=model.manifest.name,
+        sha256=model.bundle.digest,
+        variant=model.variant.name,
+        runtime=model.variant.runtime,
+    )

@@ -123,7 +123,7 @@ def test_a_camera_that_is_taken_out_is_forgotten(world):
 
 def test_a_variant_that_takes_over_is_told(world):
     assert world.overview.metrics().models[0].failovers == 0
-    world.overview.note_failover("main", "onnx-fp32")
+    world.overview.note_failover("main")
     found = world.overview.metrics().models[0]
     assert (found.variant, found.failovers) == ("onnx-fp32", 1)
     assert world.overview.status().models[0].runtime == "onnx"
