@@ -41,7 +41,12 @@ _NAME = "status.sock"
 _PATIENCE = 2.0  # seconds for the other side
 _PAUSE = 0.5  # seconds
 _MAX_BYTES = 4 * 1024 * 1024
-_BACKLOG = 4
+# A UNIX socket with a time limit does not wait for a place in the queue: it fails at once.
+_BACKLOG = 128
+
+
+ShownStatus: TypeAlias = Literal["starting", "online", "stalled", "offline", "disabled"]
+"""A camera's status; `starting` until it has said one."""
 
 
 ShownStatus: TypeAlias = Literal["starting", "online", "stalled", "offline", "disabled"]

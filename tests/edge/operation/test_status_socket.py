@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -42,12 +43,12 @@ def test_the_socket_goes_with_the_server_and_one_that_was_left_is_replaced(path)
 def test_many_ask_at_once(path):
     answers = []
     with StatusServer(path, make_status):
-        threads = [threading.Thread(target=lambda: answers.append(read_status([path]))) for _ in range(10)]
+        threads = [threading.Thread(target=lambda: answers.append(read_status([path]))) for _ in range(50)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(20)
-    assert len(answers) == 10
+    assert len(answers) == 50
 
 
 def test_somebody_who_asks_and_goes_away_does_no_harm(path):
@@ -72,11 +73,22 @@ def test_a_path_that_is_too_long_is_an_error_at_once(tmp_path):
         StatusServer(tmp_path / ("x" * 120), make_status)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may ask anybody")
+@contextlib.contextmanager
+def as_nobody():
+    """Root may ask anybody, so a test that root runs becomes somebody else."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
 def test_who_may_not_ask_is_told_so(path):
     with StatusServer(path, make_status):
         path.chmod(0)
-        with pytest.raises(VedetteError, match="run this as root"):
+        with as_nobody(), pytest.raises(VedetteError, match="run this as root"):
             read_status([path])
 
 
