@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from vedette_edge.config import AgentConfig
 from vedette_edge.manifest import Manifest
-from vedette_edge.topics import Birth, CameraStatus, Event, Metrics, NodeState
+from vedette_edge.topics import Birth, CameraStatus, DriftReport, Event, Metrics, NodeState
 
 __all__ = ["SCHEMAS", "main", "render", "schema_of"]
 
@@ -26,6 +26,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "camera-status": CameraStatus,
     "event": Event,
     "metrics": Metrics,
+    "drift": DriftReport,
 }
 
 

@@ -6,6 +6,7 @@
     vedette/v1/{site}/{node}/cam/{cam}/status      retained
     vedette/v1/{site}/{node}/cam/{cam}/events      new, update, end
     vedette/v1/{site}/{node}/cam/{cam}/heatmap     retained, JPEG bytes
+    vedette/v1/{site}/{node}/cam/{cam}/drift/{model}   retained, how far it is from what the model knows
 
 `site`, `node` and `cam` are of a-z, 0-9 and hyphens (Homie 5, topic IDs), so no wildcard or level can
 be injected. Payloads are JSON but for the picture. Birth and will share QoS and retain flag, and carry
@@ -33,12 +34,15 @@ __all__ = [
     "Birth",
     "BirthCamera",
     "CameraStatus",
+    "DriftReport",
     "Event",
     "Identifier",
     "Metrics",
     "NodeState",
     "Percentiles",
     "Picture",
+    "PictureDrift",
+    "ScoreDrift",
     "Topics",
     "parse_event",
 ]
@@ -85,6 +89,10 @@ class Topics:
     def heatmap(self, camera: str) -> str:
         """Where it saw it: the picture of the latest event, JPEG."""
         return f"{self._node}/cam/{camera}/heatmap"
+
+    def drift(self, camera: str, model: str) -> str:
+        """How far a camera is from what a model knows (`DriftReport`)."""
+        return f"{self._node}/cam/{camera}/drift/{model}"
 
     @property
     def _node(self) -> str:
@@ -161,6 +169,10 @@ class Event(_Payload):
     """Payload of `cam/{cam}/events`. An action is one `id`: `new`, perhaps `update`s, then `end`."""
 
     type: Literal["new", "update", "end"]
+    kind: Literal["detection", "tamper"] = Field(
+        default="detection",
+        description="tamper: of the camera itself, labels tamper-covered, -moved, -defocused, -frozen; no model.",
+    )
     id: str = Field(description="ULID of the event, the same from `new` to `end`.")
     seq: int = Field(ge=1, description="Rises by one with each event message of this boot.")
     boot: str
@@ -205,6 +217,38 @@ class Metrics(_Payload):
     inference_ms: Percentiles
     publish_ms: Percentiles = Field(description="From capture of a clip's last frame to the broker's PUBACK.")
     rss_bytes: int = Field(ge=0)
+
+
+class ScoreDrift(_Payload):
+    """The probabilities of one label, against those of the reference."""
+
+    psi: float = Field(ge=0, description="Population stability index.")
+    ks: float = Field(ge=0, le=1, description="Kolmogorov-Smirnov distance.")
+    mean: float = Field(ge=0, le=1)
+    drifted: bool
+
+
+class PictureDrift(_Payload):
+    """A property of the pictures, against that of the reference."""
+
+    mean: float
+    deviations: float = Field(description="From the reference's mean, in its standard deviations.")
+    drifted: bool
+
+
+class DriftReport(_Payload):
+    """Payload of `cam/{cam}/drift/{model}`: the latest verdicts against the manifest's `statistics`."""
+
+    ts: float = Field(description="Unix time, seconds.")
+    boot: str
+    camera: Identifier
+    model: Identifier = Field(description="Its name in the configuration.")
+    model_sha256: str
+    windows: int = Field(ge=1, description="Verdicts that were compared.")
+    drifted: bool = Field(description="Whether any of the figures below has.")
+    scores: dict[str, ScoreDrift] = Field(description="By label.")
+    pictures: dict[str, PictureDrift] = Field(description="brightness and contrast.")
+    unsure: float = Field(ge=0, le=1, description="Share of verdicts of which the model was unsure.")
 
 
 def parse_event(payload: bytes) -> Event:
