@@ -379,15 +379,15 @@ class Spread(_Part):
 class Statistics(_Part):
     """What the PyTorch model said and saw of held-out samples; a device measures drift against it.
 
-    Where some labels do not alarm, only samples of these count: they are what a camera sees every day, while a
-    dataset has as many alarms as could be found.
+    Where some labels do not alarm, only samples of these count: they are what a camera sees every day, while
+    a dataset has as many alarms as could be found.
     """
 
     windows: int = Field(ge=1)
     source: str = Field(min_length=1, description="Which samples, for a reader.")
     scores: tuple[Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=2)], ...] = Field(
         min_length=1,
-        description="For each label, how many windows had its probability in each bin of equal width over 0..1.",
+        description="For each label, how many windows gave it a probability in each bin of equal width.",
     )
     brightness: Spread = Field(description="Of the last frame of each window, as the network sees it, 0..1.")
     contrast: Spread = Field(description="Its standard deviation over the places, 0..1.")

@@ -171,7 +171,7 @@ class Event(_Payload):
     type: Literal["new", "update", "end"]
     kind: Literal["detection", "tamper"] = Field(
         default="detection",
-        description="tamper: of the camera itself, labels tamper-covered, -moved, -defocused, -frozen; no model.",
+        description="tamper: of the camera itself; labels tamper-covered, -moved, -defocused, -frozen.",
     )
     id: str = Field(description="ULID of the event, the same from `new` to `end`.")
     seq: int = Field(ge=1, description="Rises by one with each event message of this boot.")

@@ -1,7 +1,7 @@
 """What tamper detection finds and misses on real footage: `python tests/bench/tamper.py`.
 
-Each video of a fixed camera is played forth and back until it is 60 s long, so that nothing jumps. From second
-30 on it is tampered with, with the noise of a sensor over it.
+Each video of a fixed camera is played forth and back until it is 60 s long, so that nothing jumps. From
+second 30 on it is tampered with, with the noise of a sensor over it.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def tampered(frames: Iterator[Frame], change: Change, start: float = _FROM) -> I
         yield Frame(change(frame.image, frame.time - start), frame.time) if late else frame
 
 
-def changes_of(frames: Iterator[Frame], config: TamperConfig = TamperConfig()) -> list[TamperChange]:
+def changes_of(frames: Iterator[Frame]) -> list[TamperChange]:
     """Return what a detector says of a stream, but for its end."""
-    detector = TamperDetector(config)
+    detector = TamperDetector(TamperConfig())
     return [change for frame in frames for change in detector.push(frame)]
 
 

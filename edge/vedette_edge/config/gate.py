@@ -31,7 +31,9 @@ class TamperConfig(Section):
     enabled: bool = False
     after: float = Field(default=5.0, gt=0, description="Seconds that it must last.")
     accept_after: float = Field(
-        default=600.0, gt=0, description="Seconds after which a moved or defocused view counts as the new one."
+        default=600.0,
+        gt=0,
+        description="Seconds after which a moved or defocused view counts as the new one.",
     )
 
 
@@ -48,8 +50,8 @@ class DriftConfig(Section):
         default=0.2,
         ge=0,
         le=1,
-        description="Unsure: the first label is ahead of the second by less than this; a single one, of 0.5 by "
-        "less than half of it.",
+        description="Unsure: the first label is ahead of the second by less than this; of one label alone: "
+        "it is less than half of this away from 0.5.",
     )
     samples_interval: float = Field(
         default=60.0, ge=0, description="Seconds between two samples of a camera and model."

@@ -1,10 +1,11 @@
 """How far two samples are apart, from their counts in the same bins. Pure.
 
-The population stability index is `sum((q - p) * ln(q / p))` over the shares p of the reference and q of now: the
-symmetrised Kullback-Leibler divergence. Practice takes 0.1 for a small and 0.25 for a large shift (Siddiqi,
-"Credit Risk Scorecards", 2006). Of small samples it is large by chance alone: where nothing has changed, it is
-distributed as (1/n + 1/m) times chi-squared with bins - 1 degrees of freedom (Yurdakul and Naranjo,
-"Statistical properties of the population stability index", 2020), which gives the least value that means anything.
+The population stability index is `sum((q - p) * ln(q / p))` over the shares p of the reference and q of
+now: the symmetrised Kullback-Leibler divergence. Practice takes 0.1 for a small and 0.25 for a large shift
+(Siddiqi, "Credit Risk Scorecards", 2006). Of small samples it is large by chance alone: where nothing has
+changed, it is distributed as (1/n + 1/m) times chi-squared with bins - 1 degrees of freedom (Yurdakul and
+Naranjo, "Statistical properties of the population stability index", 2020), which gives the least value that
+means anything.
 The Kolmogorov-Smirnov distance is the largest difference of the cumulative shares.
 """
 

@@ -1,7 +1,7 @@
 """Compares the verdicts of one model on one camera with the reference in its manifest. Pure; no clock.
 
-Verdicts are taken in windows that follow each other. A figure counts as drifted once it passes its upper bound,
-until it falls below its lower one, so that it does not flicker from window to window.
+Verdicts are taken in windows that follow each other. A figure counts as drifted once it passes its upper
+bound, until it falls below its lower one, so that it does not flicker from window to window.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Drift:
     @property
     def drifted(self) -> bool:
         """Whether any figure has."""
-        return any(one.drifted for one in (*self.scores.values(), *self.pictures.values()))
+        scores = any(one.drifted for one in self.scores.values())
+        return scores or any(one.drifted for one in self.pictures.values())
 
 
 class DriftMonitor:

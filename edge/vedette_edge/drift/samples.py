@@ -1,9 +1,9 @@
 """Keeps on disk what a model was unsure of, so that somebody can label it and train on it.
 
-A sample is a folder `<ULID>-<camera>-<model>` with the frames that the model saw, `frame_000.jpg` onwards, and
-`sample.json`. Training reads such a folder as a video, so to label it is to move it into a folder of that name.
-A sample appears whole or not at all. Names sort by age, and the oldest go when the quota is full. Writing
-happens in a thread of its own and never holds up a camera: what comes while it is busy is not kept.
+A sample is a folder `<ULID>-<camera>-<model>` with the frames that the model saw, `frame_000.jpg` onwards,
+and `sample.json`. Training reads such a folder as a video, so to label it is to move it into a folder of that
+name. A sample appears whole or not at all. Names sort by age, and the oldest go when the quota is full.
+Writing happens in a thread of its own and never holds up a camera: what comes while it is busy is not kept.
 """
 
 from __future__ import annotations
@@ -125,6 +125,11 @@ class SampleKeeper:
         self._next[key] = sample.time + self._interval
         return True
 
+    @property
+    def busy(self) -> bool:
+        """Whether samples are still to be written."""
+        return self._queue.unfinished_tasks > 0
+
     def close(self, patience: float = 5.0) -> None:
         """Write what is in hand, and end."""
         try:
@@ -139,6 +144,8 @@ class SampleKeeper:
                 self._write(sample)
             except OSError as error:
                 _log.warning("cannot keep a sample in %s: %s", self._directory, error)
+            finally:
+                self._queue.task_done()
 
     def _write(self, sample: UnsureSample) -> None:
         files = self._files(sample)

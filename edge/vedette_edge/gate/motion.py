@@ -25,7 +25,7 @@ Polygon = Sequence[tuple[float, float]]
 _WIDTH, _LEAST_HEIGHT = 160, 16  # pixels of the small picture
 _DARK = 16.0  # grey levels below which contrast is mostly noise
 _SURROUNDINGS = (15, 15)  # pixels of the small picture
-_BACKGROUND = 1.0  # seconds in which the background follows
+_BACKGROUND = 1.5  # seconds in which the background follows; with 1.0 a slow exercise was seen late
 _UNREST = 30.0  # seconds over which a place's unrest is learnt
 _LEAST_CHANGE = 0.06  # of local contrast, at sensitivity 0.5; 0.06 is six parts in a hundred
 _TIMES_UNREST = 4.0
@@ -81,9 +81,9 @@ class MotionDetector:
 def small_grey(image: Image) -> NDArray[np.uint8]:
     """Return a BGR picture (H, W, 3) as a grey one, 160 pixels wide, of the same aspect."""
     height = max(_LEAST_HEIGHT, round(image.shape[0] * _WIDTH / image.shape[1]))
-    # Shrunk before it is turned grey: there are fewer pixels then.
-    small = cv2.resize(image, (_WIDTH, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+    # Turned grey first: shrinking by area costs more than that, a channel.
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return np.asarray(cv2.resize(grey, (_WIDTH, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def local_contrast(grey: NDArray[np.uint8]) -> FloatArray:

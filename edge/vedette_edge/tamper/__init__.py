@@ -1,4 +1,4 @@
-"""Whether somebody interferes with the camera itself: covers it, turns it, spoils its focus, freezes its picture."""
+"""Whether somebody interferes with the camera itself: covers it, turns it, spoils its focus, freezes it."""
 
 from __future__ import annotations
 

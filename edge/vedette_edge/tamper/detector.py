@@ -2,7 +2,7 @@
 
 Twice a second a picture is compared with what the camera usually sees (`views`), which is learnt in its first
 seconds and follows slowly while nothing is amiss. Both a beginning and an end must last for `after` seconds.
-A reference outlives gaps and restarts of the stream, so a camera that was turned while it was unplugged is told.
+A reference outlives gaps and restarts of the stream: a camera that was turned while it was unplugged is told.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class Likeness:
     Attributes:
         kept: share of the reference's textured tiles that are still there, 0..1.
         detail: strength of the contrast, 1 is the reference's.
-        sharpness: fine against coarse detail in the tiles that are kept, 1 is the reference's; 1 where none is.
+        sharpness: fine against coarse detail in the kept tiles, 1 is the reference's; 1 where none is kept.
     """
 
     kept: float

@@ -162,7 +162,9 @@ def test_a_real_action_after_idle_is_judged_from_its_first_frame_on(name):
     clip = list(read_frames(DATA / name))
     rng = np.random.default_rng(0)
     idle = [
-        Frame(np.clip(clip[0].image + rng.integers(-2, 3, clip[0].image.shape), 0, 255).astype(np.uint8), n / 5)
+        Frame(
+            np.clip(clip[0].image + rng.integers(-2, 3, clip[0].image.shape), 0, 255).astype(np.uint8), n / 5
+        )
         for n in range(40)
     ]
     gate = MotionGate(GateConfig(enabled=True))

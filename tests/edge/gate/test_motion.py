@@ -49,7 +49,7 @@ def test_something_that_walks_moves_by_about_its_area():
     assert max(found) < 6 * area
 
 
-@pytest.mark.parametrize("level", [0.2, 0.5, 1.3])
+@pytest.mark.parametrize("level", [0.3, 0.5, 1.3])
 def test_light_that_changes_gently_does_not_move(level):
     levels = np.concatenate([np.ones(20), np.linspace(1, level, 100), np.full(20, level)])
     # A camera of 640 pixels with a noise of 2 grey levels, shrunk to 160.
@@ -75,7 +75,7 @@ def test_where_everything_is_masked_nothing_moves():
 
 
 def test_what_stands_still_becomes_background():
-    found = shares([room()] * 20 + [with_person(room(), 60)] * 80)
+    found = shares([room()] * 20 + [with_person(room(), 60)] * 100)
     assert found[20] > 0.005
     assert max(found[-20:]) == 0.0
 
@@ -109,7 +109,7 @@ def test_another_size_is_another_picture():
 
 
 def test_the_frame_rate_does_not_change_what_is_learnt():
-    """A person who has stood for 5 s is background at 2 frames a second as at 30."""
+    """A person who has stood for 9 s is background at 2 frames a second as at 30."""
     for fps in (2.0, 30.0):
-        still = [room()] * round(2 * fps) + [with_person(room(), 60)] * round(6 * fps)
+        still = [room()] * round(2 * fps) + [with_person(room(), 60)] * round(9 * fps)
         assert shares(still, fps=fps)[-1] == 0.0
