@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 from vedette_edge.config.gate import TamperConfig
 from vedette_edge.tamper import TamperDetector
 from vedette_edge.types import Frame
+from vedette_edge.video import read_frames
 
+SURVEILLANCE = Path(__file__).parents[4] / "shared" / "data" / "surveillance"
 CONFIG = TamperConfig(enabled=True, after=5.0, accept_after=60.0)
 FPS = 4.0
 
@@ -147,3 +151,15 @@ def test_whatever_comes_each_kind_begins_and_ends_in_turn(steps, after):
         began = [change.began for change in found if change.kind == kind]
         assert began == [True, False] * (len(began) // 2)
     assert all(change.since <= change.time for change in found)
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not SURVEILLANCE.is_dir(), reason="the shared footage is not here")
+@pytest.mark.parametrize("name", ["bgs_traffic_video02.avi", "vehicle_survaillance.mp4"])
+def test_a_real_street_is_no_tampering_until_it_is_covered(name):
+    """`tests/bench/tamper.py` tries more, on all videos."""
+    detector, frames = TamperDetector(CONFIG), list(read_frames(SURVEILLANCE / name))
+    assert told(detector, frames) == []
+    last = frames[-1].time
+    covered = [Frame(np.full_like(frames[0].image, number % 3), last + number / 4) for number in range(1, 40)]
+    assert [change[:2] for change in told(detector, covered)] == [("covered", True)]
