@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from vedette_converters.bundle import BundleWriter, new_bundle, refuse_existing
+from vedette_converters.everyday import statistics_of
 from vedette_converters.measure import with_costs
 from vedette_converters.parity import FP32_TOLERANCE
 from vedette_converters.plan import BOUNDS, Plan, Wish
@@ -145,6 +146,7 @@ def _manifest(
         variants=tuple(outcome.variants),
         refused=tuple(outcome.refused),
         golden=golden,
+        statistics=statistics_of(samples, found),
         provenance=_with_libraries(found.provenance),
     )
 

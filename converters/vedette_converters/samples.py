@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vedette_converters.reference import clip_outputs, stream_outputs
 from vedette_converters.subjects import Judgeable, Subject
+from vedette_edge.drift.features import picture_statistics
 from vedette_edge.manifest import InputSpec
 from vedette_edge.preprocess import to_tensor
 from vedette_edge.types import FloatArray, Outputs
@@ -60,9 +61,17 @@ class Golden:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Everything that a proof looks at."""
+    """Everything that a proof looks at.
+
+    Attributes:
+        clips: the samples, as clips.
+        pictures: for each of them (N, 2), brightness and contrast of the last frame of each window.
+        streams: the samples, as streams, where a stream can be asked for.
+        golden: what goes into the bundle.
+    """
 
     clips: Sequence[Seen]
+    pictures: Sequence[NDArray[np.float32]]
     streams: Sequence[Seen]
     golden: Golden
 
@@ -83,12 +92,13 @@ def read_samples(
     """
     network, spec = subject.network, subject.description.input
     with tempfile.TemporaryDirectory(prefix="vedette-convert-") as folder:
-        clips, streams = [], []
+        clips, pictures, streams = [], [], []
         golden: dict[int, tuple[NDArray[np.uint8], FloatArray]] = {}
         for number, item in enumerate(subject.judgeables()):
             path = Path(folder) / f"{number}-clips.npy"
             np.save(path, item.tensor)
             clips.append(Seen(item.truth, path, clip_outputs(network, item.tensor), slice(None)))
+            pictures.append(np.array([picture_statistics(one[-1]) for one in item.frames], np.float32))
             if item.stream is not None:
                 streams.append(
                     _stream(item, item.stream, network, spec, hop, path.with_name(f"{number}.npy"))
@@ -97,7 +107,7 @@ def read_samples(
                 golden[item.truth] = _alone(item, spec)
             if on_progress:
                 on_progress(number + 1, subject.reported)
-        yield Samples(clips, streams, _golden(network, list(golden.values())))
+        yield Samples(clips, pictures, streams, _golden(network, list(golden.values())))
 
 
 def _stream(

@@ -47,7 +47,9 @@ __all__ = [
     "Proof",
     "Provenance",
     "Refusal",
+    "Spread",
     "StateTensor",
+    "Statistics",
     "Variant",
     "read_manifest",
 ]
@@ -376,6 +378,38 @@ class Golden(_Part):
     tolerance: float = Field(gt=0, description="Bound on |difference|, relative to max(1, |expected|).")
 
 
+class Spread(_Part):
+    """Mean and standard deviation."""
+
+    mean: float
+    std: float = Field(ge=0)
+
+
+class Statistics(_Part):
+    """What the PyTorch model said and saw of held-out samples; a device measures drift against it.
+
+    Where some labels do not alarm, only samples of these count: they are what a camera sees every day, while
+    a dataset has as many alarms as could be found.
+    """
+
+    windows: int = Field(ge=1)
+    source: str = Field(min_length=1, description="Which samples, for a reader.")
+    scores: tuple[Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=2)], ...] = Field(
+        min_length=1,
+        description="For each label, how many windows gave it a probability in each bin of equal width.",
+    )
+    brightness: Spread = Field(description="Of the last frame of each window, as the network sees it, 0..1.")
+    contrast: Spread = Field(description="Its standard deviation over the places, 0..1.")
+
+    @model_validator(mode="after")
+    def _every_window_is_counted(self) -> Statistics:
+        if len({len(counts) for counts in self.scores}) != 1:
+            raise ValueError("scores must have the same number of bins for each label")
+        if any(sum(counts) != self.windows for counts in self.scores):
+            raise ValueError(f"scores must count each of the {self.windows} windows once for each label")
+        return self
+
+
 class Provenance(_Part):
     """Where the model comes from."""
 
@@ -410,6 +444,7 @@ class Manifest(_Part):
     variants: tuple[Variant, ...] = Field(min_length=1)
     refused: tuple[Refusal, ...] = ()
     golden: Golden
+    statistics: Statistics | None = Field(default=None, description="None: drift cannot be measured.")
     provenance: Provenance
 
     @model_validator(mode="after")
@@ -426,6 +461,8 @@ class Manifest(_Part):
             raise ValueError(
                 "task anomaly needs the section anomaly and one label, others have no such section"
             )
+        if self.statistics and len(self.statistics.scores) != len(names):
+            raise ValueError(f"{len(names)} labels, but statistics of {len(self.statistics.scores)}")
         variants = [variant.name for variant in self.variants]
         if len(set(variants)) != len(variants):
             raise ValueError(f"variants must have different names, got {variants}")

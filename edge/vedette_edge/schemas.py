@@ -20,6 +20,7 @@ from vedette_edge.topics import (
     Birth,
     CameraStatus,
     ConfigReport,
+    DriftReport,
     Event,
     Gap,
     GovernorState,
@@ -45,6 +46,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "host-state": HostState,
     "command": Request,
     "command-result": Result,
+    "drift": DriftReport,
 }
 
 

@@ -12,6 +12,7 @@
     vedette/v1/{site}/{node}/cam/{cam}/events      new, update, end
     vedette/v1/{site}/{node}/cam/{cam}/count/{label}   retained, how many events of a label go on
     vedette/v1/{site}/{node}/cam/{cam}/heatmap     retained, a picture: JPEG or WebP bytes
+    vedette/v1/{site}/{node}/cam/{cam}/drift/{model}   retained, how far it is from what the model knows
     vedette/v1/{site}/{node}/cam/{cam}/snapshot    the plain frame, on demand; the same bytes
     vedette/v1/{site}/host/{id}/state              retained, from a control room: whether it listens
 
@@ -45,6 +46,7 @@ __all__ = [
     "CameraMetrics",
     "CameraStatus",
     "ConfigReport",
+    "DriftReport",
     "Event",
     "Gap",
     "GovernorState",
@@ -56,6 +58,8 @@ __all__ = [
     "Percentiles",
     "Picture",
     "StepName",
+    "PictureDrift",
+    "ScoreDrift",
     "Topics",
     "parse_event",
     "topic_part",
@@ -144,6 +148,10 @@ class Topics:
     def snapshot(self, camera: str) -> str:
         """What it sees now: a plain picture, when it was asked for."""
         return f"{self._node}/cam/{camera}/snapshot"
+
+    def drift(self, camera: str, model: str) -> str:
+        """How far a camera is from what a model knows (`DriftReport`)."""
+        return f"{self._node}/cam/{camera}/drift/{model}"
 
     @property
     def _node(self) -> str:
@@ -240,6 +248,10 @@ class Event(_Payload):
     """Payload of `cam/{cam}/events`. An action is one `id`: `new`, perhaps `update`s, then `end`."""
 
     type: Literal["new", "update", "end"]
+    kind: Literal["detection", "tamper"] = Field(
+        default="detection",
+        description="tamper: of the camera itself; labels tamper-covered, -moved, -defocused, -frozen.",
+    )
     id: str = Field(description="ULID of the event, the same from `new` to `end`.")
     seq: int = Field(ge=1, description="Rises by one with each event message of this boot.")
     boot: str
@@ -379,6 +391,38 @@ class HostState(_Payload):
 
     online: bool
     timestamp: int = Field(ge=0, description="Unix time, milliseconds; the latest counts.")
+
+
+class ScoreDrift(_Payload):
+    """The probabilities of one label, against those of the reference."""
+
+    psi: float = Field(ge=0, description="Population stability index.")
+    ks: float = Field(ge=0, le=1, description="Kolmogorov-Smirnov distance.")
+    mean: float = Field(ge=0, le=1)
+    drifted: bool
+
+
+class PictureDrift(_Payload):
+    """A property of the pictures, against that of the reference."""
+
+    mean: float
+    deviations: float = Field(description="From the reference's mean, in its standard deviations.")
+    drifted: bool
+
+
+class DriftReport(_Payload):
+    """Payload of `cam/{cam}/drift/{model}`: the latest verdicts against the manifest's `statistics`."""
+
+    ts: float = Field(description="Unix time, seconds.")
+    boot: str
+    camera: Identifier
+    model: Identifier = Field(description="Its name in the configuration.")
+    model_sha256: str
+    windows: int = Field(ge=1, description="Verdicts that were compared.")
+    drifted: bool = Field(description="Whether any of the figures below has.")
+    scores: dict[str, ScoreDrift] = Field(description="By label.")
+    pictures: dict[str, PictureDrift] = Field(description="brightness and contrast.")
+    unsure: float = Field(ge=0, le=1, description="Share of verdicts of which the model was unsure.")
 
 
 def parse_event(payload: bytes) -> Event:

@@ -77,6 +77,16 @@ def test_the_proof_is_over_every_window_of_the_reported_videos(bundle, run_direc
     assert 0 < variant.measured.p50_ms <= variant.measured.p95_ms
 
 
+def test_the_reference_of_drift_counts_every_window(bundle):
+    statistics = bundle.manifest.statistics
+    assert statistics.windows == 2 * 5
+    assert len(statistics.scores) == 2
+    assert statistics.scores[0] == statistics.scores[1][::-1]
+    inputs = bundle.read_array(bundle.manifest.golden.inputs) / 255
+    assert statistics.brightness.mean == pytest.approx(inputs.mean(), abs=0.1)
+    assert 0 < statistics.contrast.mean < 0.5
+
+
 def test_the_golden_samples_are_real_clips_of_different_labels(bundle):
     golden = bundle.manifest.golden
     inputs = bundle.read_array(golden.inputs)
