@@ -22,9 +22,8 @@ from pathlib import Path
 
 from vedette_edge.assembly import Assembler, OnVerdict
 from vedette_edge.broker import EmbeddedBroker
-from vedette_edge.bundle import open_bundle
 from vedette_edge.capture import Status
-from vedette_edge.config import AgentConfig, MqttConfig, alarm_labels, check_cameras, load_config
+from vedette_edge.config import AgentConfig, MqttConfig, alarm_labels, load_config
 from vedette_edge.control import AgentControl, Errands
 from vedette_edge.engine import Engine, load_models
 from vedette_edge.errors import BrokerError, UsageError, VedetteError, VideoError
@@ -183,6 +182,8 @@ class Agent:
             topics=self._topics,
             boot=self._boot,
             sink=CountingSink(self._link, self._counts, self._link.announce),
+            announce=self._link.announce,
+            drift=config.drift,
             keeper=self._keeper,
             overview=self.overview,
             on_status=self._on_status,
@@ -288,7 +289,7 @@ class Agent:
 
     def reload(self) -> ConfigReport:
         """Read the configuration again; where it is wrong, the old one stays. Publishes what became of it."""
-        config, report = reload_config(self._path, self._config, _check_fit)
+        config, report = reload_config(self._path, self._config)
         if config is not None:
             before = self._config
             self._config = _less_what_needs_a_restart(before, config)
@@ -313,7 +314,7 @@ class Agent:
         """
         if not self._config.commands.remote_config:
             raise UsageError("this node takes no configuration from afar: commands.remote_config is false")
-        report = apply_remote(document, self._path, self._config, _check_fit, dry_run=dry_run)
+        report = apply_remote(document, self._path, self._config, dry_run=dry_run)
         if report.ok and not dry_run:
             return self.reload()
         self._link.announce(self._announcer.config_report(report))
@@ -472,16 +473,6 @@ class Agent:
     def _on_status(self, camera: str, status: Status, reason: str) -> None:
         self.overview.note_status(camera, status, reason)
         self._link.announce(self._announcer.status(camera, status, reason))
-
-
-def _check_fit(config: AgentConfig) -> None:
-    """Tell whether a configuration fits the models that it names.
-
-    Raises:
-        VedetteError: when it does not, or one cannot be opened.
-    """
-    bundles = {name: open_bundle(model.bundle) for name, model in config.every_model.items()}
-    check_cameras(config, {name: bundle.manifest for name, bundle in bundles.items()})
 
 
 def _less_what_needs_a_restart(before: AgentConfig, after: AgentConfig) -> AgentConfig:

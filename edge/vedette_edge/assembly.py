@@ -12,17 +12,24 @@ from typing import TypeAlias
 from vedette_edge.camera import Camera
 from vedette_edge.capture import Status, open_capture
 from vedette_edge.config import AgentConfig, CameraConfig, decision_for, rules_for
+from vedette_edge.config.gate import DriftConfig
+from vedette_edge.drift.monitor import DriftMonitor
+from vedette_edge.drift.reporter import DriftReporter
+from vedette_edge.drift.samples import SampleKeeper, UnsureSample
 from vedette_edge.engine import Model
 from vedette_edge.errors import UsageError
 from vedette_edge.events import EventWriter
+from vedette_edge.gate import MotionGate
 from vedette_edge.ids import new_ulid
 from vedette_edge.judges import Judge, PictureJudge, Verdict
 from vedette_edge.operation.governor import Step
 from vedette_edge.operation.overview import Overview
-from vedette_edge.operation.timing import QueueClock
-from vedette_edge.pipeline import Pipeline
+from vedette_edge.operation.timing import QueueClock, TimedGate
+from vedette_edge.pipeline import Pipeline, Stage
 from vedette_edge.publish.base import Message, MessageSink
 from vedette_edge.recording import Keeper
+from vedette_edge.stills import encode
+from vedette_edge.tamper import TamperDetector, TamperGuard
 from vedette_edge.topics import Topics
 from vedette_edge.watcher import Watcher
 from vedette_edge.zones import Zones
@@ -120,6 +127,8 @@ class Assembler:
         topics: Topics,
         boot: str,
         sink: MessageSink,
+        announce: Callable[[Message], None],
+        drift: DriftConfig,
         keeper: Keeper,
         overview: Overview,
         on_status: Callable[[str, Status, str], None],
@@ -131,6 +140,8 @@ class Assembler:
             topics: of the node.
             boot: names this run of the agent.
             sink: keeps the messages.
+            announce: sends a retained message.
+            drift: whether and how drift is measured.
             keeper: makes recorders and redactors.
             overview: is told of everything.
             on_status: told of (camera, status, reason).
@@ -139,6 +150,8 @@ class Assembler:
         self._topics = topics
         self._boot = boot
         self._sink = sink
+        self._announce = announce
+        self._drift = drift
         self._keeper = keeper
         self._overview = overview
         self._on_status = on_status
@@ -177,10 +190,27 @@ class Assembler:
         return Assembled(camera, old.camera, watching)
 
     def _pipeline(self, camera: CameraConfig, watching: Mapping[str, _Watching]) -> Pipeline:
+        guards: list[Stage] = [QueueClock(self._overview.stages.queue)]
+        if camera.tamper.enabled:
+            guards.append(self._tamper_guard(camera))
+        gate = TimedGate(MotionGate(camera.gate), self._overview.stages.gate) if camera.gate.enabled else None
         return Pipeline(
             [one.watcher for one in watching.values()],
-            guards=[QueueClock(self._overview.stages.queue)],
+            gate=gate,
+            guards=guards,
             recorders=self._keeper.recorders(camera),
+        )
+
+    def _tamper_guard(self, camera: CameraConfig) -> TamperGuard:
+        redactor, bound = self._keeper.redactor(camera), self._keeper.style.max_bytes
+        return TamperGuard(
+            TamperDetector(camera.tamper),
+            topics=self._topics,
+            camera=camera.id,
+            boot=self._boot,
+            next_seq=self.next_seq,
+            new_id=new_ulid,
+            encode=lambda image: encode(redactor.redact(image), max_bytes=bound).data,
         )
 
     def _watch(self, camera: CameraConfig, model: Model) -> _Watching:
@@ -205,10 +235,47 @@ class Assembler:
             events=writer,
             zones=Zones(camera.zones, manifest.input, manifest.outputs),
             now=time.time,
-            on_verdict=partial(self._on_verdict, camera.id, model) if self._on_verdict else None,
+            on_verdict=self._listener(camera, model),
             spent=self._overview.stages.decide,
         )
         return _Watching(model, judge, writer, watcher)
+
+    def _listener(self, camera: CameraConfig, model: Model) -> Callable[[Verdict], None] | None:
+        """Return what is told of each verdict, if anything is."""
+        listeners: list[Callable[[Verdict], None]] = []
+        if self._on_verdict is not None:
+            listeners.append(partial(self._on_verdict, camera.id, model))
+        reference = model.manifest.statistics
+        if self._drift.enabled and reference is not None:
+            listeners.append(
+                DriftReporter(
+                    DriftMonitor(model.manifest, reference, self._drift.window),
+                    topics=self._topics,
+                    camera=camera.id,
+                    model=model.name,
+                    model_sha256=model.bundle.digest,
+                    boot=self._boot,
+                    publish=self._announce,
+                )
+            )
+        if self._keeper.samples is not None:
+            listeners.append(partial(self._offer, self._keeper.samples, camera.id, model))
+        if not listeners:
+            return None
+
+        def tell(verdict: Verdict) -> None:
+            for listener in listeners:
+                listener(verdict)
+
+        return tell
+
+    def _offer(self, samples: SampleKeeper, camera: str, model: Model, verdict: Verdict) -> None:
+        manifest = model.manifest
+        labels = [label.name for label in manifest.labels]
+        sample = UnsureSample(
+            camera, model.name, model.bundle.digest, labels, manifest.input.fps, time.time(), verdict
+        )
+        samples.offer(sample)
 
     def _on_messages(self, camera: str, messages: Sequence[Message]) -> None:
         self._overview.note_messages(camera, messages)

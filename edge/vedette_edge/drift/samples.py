@@ -83,7 +83,7 @@ class SampleKeeper:
         *,
         max_margin: float,
         interval: float,
-        redact: Callable[[Image], Image] | None = None,
+        redact: Callable[[str, Image], Image] | None = None,
     ) -> None:
         """Keep samples in a folder, which is made.
 
@@ -92,7 +92,7 @@ class SampleKeeper:
             max_bytes: bound on all samples.
             max_margin: a verdict whose margin is larger is sure enough.
             interval: seconds between two samples of a camera and model.
-            redact: hides what nobody may see; returns a new picture.
+            redact: hides what nobody may see of a camera; returns a new picture.
 
         Raises:
             OSError: when the folder cannot be made or read.
@@ -159,16 +159,16 @@ class SampleKeeper:
 
     def _files(self, sample: UnsureSample) -> dict[str, bytes]:
         files = {
-            f"frame_{number:03d}.jpg": self._encode(frame.image)
+            f"frame_{number:03d}.jpg": self._encode(sample.camera, frame.image)
             for number, frame in enumerate(sample.verdict.frames)
         }
         return files | {"sample.json": (json.dumps(sample.describe(), indent=2) + "\n").encode()}
 
-    def _encode(self, image: Image) -> bytes:
+    def _encode(self, camera: str, image: Image) -> bytes:
         height, width = image.shape[:2]
         factor = min(1.0, _SHORT_SIDE / min(height, width))
         small = resize(image, round(height * factor), round(width * factor)) if factor < 1 else image
-        shown = small if self._redact is None else self._redact(small)
+        shown = small if self._redact is None else self._redact(camera, small)
         data: bytes = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
         return data
 

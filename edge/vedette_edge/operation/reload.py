@@ -27,10 +27,9 @@ BACKUP_SUFFIX = ".before"
 _MAX_BYTES = 262_144
 # Of a camera: what can change while it watches.
 _TUNING = frozenset({"decision", "labels", "priority", "rules"})
-# Of the whole: what the running agent can take over at once; what every camera is built with; the models. The
+# Of the whole: what the running agent can take over at once; the models. The
 # cameras are compared one by one. All else needs a new process.
 _LIVE = frozenset({"metrics_interval", "drain_timeout", "governor"})
-_OF_EVERY_CAMERA = frozenset({"snapshots", "clips", "drift"})
 _OF_MODELS = frozenset({"bundle", "variant", "threads", "models"})
 # What could cut the node off from who sent it: only by hand.
 _BY_HAND = ("site", "node", "state_dir", "mqtt", "commands")
@@ -85,13 +84,11 @@ def difference(old: AgentConfig, new: AgentConfig) -> Difference:
     models_before, models_after = old.every_model, new.every_model
     models_changed = _unequal(models_before, models_after)
     sections = {name for name in AgentConfig.model_fields if getattr(old, name) != getattr(new, name)}
-    rebuilt = bool(sections & _OF_EVERY_CAMERA)
 
     def is_changed(name: str) -> bool:
         models = old.models_of(before[name])
         return (
-            rebuilt
-            or models.keys() != new.models_of(after[name]).keys()
+            models.keys() != new.models_of(after[name]).keys()
             or not models.keys().isdisjoint(models_changed)
             or bool(_differing(before[name], after[name]) - _TUNING - {"models"})
         )
@@ -107,7 +104,7 @@ def difference(old: AgentConfig, new: AgentConfig) -> Difference:
         models_removed=_only_in(models_before, models_after),
         models_changed=models_changed,
         settings=tuple(sorted(sections & _LIVE)),
-        restart=tuple(sorted(sections - _LIVE - _OF_EVERY_CAMERA - _OF_MODELS - {"cameras"})),
+        restart=tuple(sorted(sections - _LIVE - _OF_MODELS - {"cameras"})),
     )
 
 

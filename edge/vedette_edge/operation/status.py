@@ -49,10 +49,6 @@ ShownStatus: TypeAlias = Literal["starting", "online", "stalled", "offline", "di
 """A camera's status; `starting` until it has said one."""
 
 
-ShownStatus: TypeAlias = Literal["starting", "online", "stalled", "offline", "disabled"]
-"""A camera's status; `starting` until it has said one."""
-
-
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

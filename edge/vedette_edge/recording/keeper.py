@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vedette_edge.config import AgentConfig, CameraConfig
+from vedette_edge.config.gate import DriftConfig
 from vedette_edge.config.pictures import BlurConfig
+from vedette_edge.drift.samples import SampleKeeper
+from vedette_edge.errors import ConfigError
 from vedette_edge.events import PictureStyle
 from vedette_edge.pipeline import Recorder
 from vedette_edge.privacy import Clear, Mosaic, Redactor, open_detector
@@ -23,7 +26,11 @@ class Keeper:
     """Makes recorders and redactors, and ends them."""
 
     def __init__(self, config: AgentConfig, topics: Topics) -> None:
-        """Clear up after a kill; start to keep pictures, where they are kept."""
+        """Clear up after a kill; start to keep pictures, where they are kept.
+
+        Raises:
+            ConfigError: when samples cannot be kept where they shall be.
+        """
         clips, snapshots = config.clips, config.snapshots
         self._topics = topics
         self._clips = clips
@@ -36,9 +43,11 @@ class Keeper:
         self._retention.recover()
         self._archive = PictureArchive(snapshots.directory, self._retention) if snapshots.directory else None
         self._redactors: dict[BlurConfig, Redactor] = {}
+        self._redactor_of: dict[str, Redactor] = {}
         self._recorders: list[ClipRecorder] = []
         self._of: dict[str, tuple[BlurConfig | None, list[Recorder]]] = {}
         self.latest: dict[str, LatestFrame] = {}
+        self.samples = self._make_samples(config.drift)
 
     @property
     def dropped(self) -> int:
@@ -51,7 +60,10 @@ class Keeper:
         Raises:
             ConfigError: when the detector cannot be used.
         """
-        blur = camera.privacy.blur
+        self._redactor_of[camera.id] = redactor = self._shared_redactor(camera.privacy.blur)
+        return redactor
+
+    def _shared_redactor(self, blur: BlurConfig | None) -> Redactor:
         if blur is None:
             return Clear()
         if blur not in self._redactors:
@@ -71,6 +83,21 @@ class Keeper:
         made = self._make_recorders(camera)
         self._of[camera.id] = camera.privacy.blur, made
         return made
+
+    def _make_samples(self, drift: DriftConfig) -> SampleKeeper | None:
+        directory = drift.samples_directory
+        if directory is None:
+            return None
+        try:
+            return SampleKeeper(
+                directory,
+                drift.samples_max_bytes,
+                max_margin=drift.samples_margin,
+                interval=drift.samples_interval,
+                redact=lambda camera, image: self._redactor_of[camera].redact(image),
+            )
+        except OSError as error:
+            raise ConfigError(f"{directory}: cannot keep samples there ({error.strerror})") from error
 
     def _make_recorders(self, camera: CameraConfig) -> list[Recorder]:
         redactor = self.redactor(camera)
@@ -93,6 +120,8 @@ class Keeper:
         """Let the threads end once they have written what waits; call it when the cameras have ended."""
         for one in self._threads:
             one.stop()
+        if self.samples is not None:
+            self.samples.close()
 
     @property
     def finished(self) -> bool:

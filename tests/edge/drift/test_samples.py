@@ -95,7 +95,7 @@ def test_large_pictures_are_kept_smaller(keeping):
 
 
 def test_what_nobody_may_see_is_hidden(keeping):
-    _, folder = keeping([sample()], redact=np.zeros_like)
+    _, folder = keeping([sample()], redact=lambda _, image: np.zeros_like(image))
     assert max(frame.image.max() for frame in read_frames(kept(folder)[0])) == 0
 
 
@@ -116,7 +116,7 @@ def test_a_sample_that_was_taken_away_is_no_trouble(keeping):
 def test_a_disk_that_refuses_is_told_and_the_next_sample_tried(keeping, caplog):
     refusals = iter([OSError("full")])
 
-    def redact(image):
+    def redact(_, image):
         for error in refusals:
             raise error
         return image
@@ -130,7 +130,7 @@ def test_a_disk_that_refuses_is_told_and_the_next_sample_tried(keeping, caplog):
 def test_a_slow_disk_holds_up_no_camera(tmp_path):
     free = threading.Event()
 
-    def redact(image):
+    def redact(_, image):
         free.wait(10)
         return image
 

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from functools import partial
 
 import numpy as np
 import pytest
 
-from vedette_edge.heatmap import encode_jpeg
 from vedette_edge.pipeline import Pipeline
+from vedette_edge.stills import encode
 from vedette_edge.tamper import TamperChange, TamperGuard
 from vedette_edge.topics import Topics, parse_event
 from vedette_edge.types import Frame
@@ -51,7 +50,7 @@ def guarding():
             boot="boot",
             next_seq=itertools.count(1).__next__,
             new_id=map("ID{}".format, itertools.count(1)).__next__,
-            encode=partial(encode_jpeg, max_bytes=20_000),
+            encode=lambda image: encode(image, max_bytes=20_000).data,
             now=now,
         )
         return guard, detector
