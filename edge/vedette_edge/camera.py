@@ -109,7 +109,7 @@ class Camera:
         self._stopping.set()
 
     def follow(self, pipeline: Stage) -> None:
-        """Use another pipeline from the next frame on, from any thread; what is active in the old one ends."""
+        """Use another pipeline from the next frame on; what is active in the old one ends."""
         self._next_pipeline = pipeline
 
     def _pause(self, seconds: float) -> bool:

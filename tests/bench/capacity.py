@@ -1,7 +1,7 @@
-"""How many 720p25 cameras this machine carries in real time: the agent, against plain loops over the same files.
+"""How many 720p25 cameras this machine carries in real time: the agent, and plain loops over the same files.
 
-A loop reads with OpenCV, samples, resizes, and judges a clip of 16 frames at each hop, as the agent's model asks
-for; camera after camera, which is the best that a plain loop can do. The figure is seconds of video a second.
+A loop reads with OpenCV, samples, resizes, and judges a clip of 16 frames at each hop, as the agent's model
+asks for; camera after camera, which is the best that a plain loop can do. The figure is seconds of video a second.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def run() -> Iterator[str]:
     for way, found in carried.items():
         middle = statistics.median(found)
         spread = f"({min(found):.1f} to {max(found):.1f})"
-        yield f"{way:<24} {middle:5.1f} cameras of 720p25 {spread:<16} the streaming agent: {best / middle:.2f}x"
+        gain = f"the streaming agent: {best / middle:.2f}x"
+        yield f"{way:<24} {middle:5.1f} cameras of 720p25 {spread:<16} {gain}"
 
 
 def _video(folder: Path) -> Path:
@@ -80,13 +81,11 @@ def _agent(folder: Path, bundle: Path, video: Path, mode: str) -> float:
     path.write_text(json.dumps(config))
     scores = folder / "scores.jsonl"
     command = [sys.executable, "-m", "vedette_edge", "run", "--config", str(path), "--scores", str(scores)]
-    began = time.monotonic()
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while not (scores.exists() and scores.stat().st_size):  # it has started, and judges
         time.sleep(0.01)
     started = time.monotonic()
     process.wait()
-    del began
     return CAMERAS * SECONDS / (time.monotonic() - started)
 
 

@@ -93,12 +93,12 @@ def test_models_that_come_and_go_are_named(between):
     [
         ({"metrics_interval": 5.0}, {"settings": ("metrics_interval",)}),
         ({"governor": {"warm_celsius": 60.0}}, {"settings": ("governor",)}),
-        ({"snapshots": {"quality": 50}}, {"changed": ("door",)}),
+        ({"snapshots": {"quality": 50}}, {"restart": ("snapshots",)}),
         ({"mqtt": {"port": 1}}, {"restart": ("mqtt",)}),
         ({"prometheus": {"enabled": True}, "site": "x"}, {"restart": ("prometheus", "site")}),
     ],
 )
-def test_a_section_is_taken_over_rebuilds_or_needs_a_new_process(between, changes, expected):
+def test_a_section_is_taken_over_or_needs_a_new_process(between, changes, expected):
     assert between(document(), document(**changes)) == Difference(**expected)
 
 
