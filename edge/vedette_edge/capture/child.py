@@ -32,9 +32,13 @@ def serve(job: Job, channel: socket.socket, ring: Ring) -> None:
         AgentGoneError: when the agent has closed its end of `channel`.
     """
     says = _Mouth(channel)
-    logging.getLogger("vedette_edge").addHandler(_ToAgent(says))
-    source = open_source(job.kind, job.options, says.pause, lambda: time.monotonic() - job.origin)
-    says(_run(source, job, _Slots(channel, ring.slots), ring, says))
+    log, to_agent = logging.getLogger("vedette_edge"), _ToAgent(says)
+    log.addHandler(to_agent)
+    try:
+        source = open_source(job.kind, job.options, says.pause, lambda: time.monotonic() - job.origin)
+        says(_run(source, job, _Slots(channel, ring.slots), ring, says))
+    finally:
+        log.removeHandler(to_agent)
 
 
 def _run(source: Source, job: Job, slots: _Slots, ring: Ring, says: Callable[[Message], None]) -> Ended:

@@ -46,6 +46,7 @@ class CaptureProcess:
             VideoError: when the system cannot start another process.
         """
         self.dropped = 0
+        self._has_ended = False
         try:
             # Room for any frame that `fitted_size` lets through.
             memory = make_memory(job.slots * job.max_side * job.max_side * 3)
@@ -77,6 +78,7 @@ class CaptureProcess:
         if isinstance(message, Note):
             _log.warning("%s", message.text)
         if isinstance(message, Ended):
+            self._has_ended = True
             if message.reason:
                 raise VideoError(message.reason)
             return Sign.ENDED
@@ -84,6 +86,9 @@ class CaptureProcess:
 
     def kill(self) -> None:
         """End it and all that it has started, at once; release everything that it held."""
+        if self._has_ended:  # it is on its way out, and may put its device down in order
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_TO_DIE)
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -162,6 +162,14 @@ def test_a_source_that_fails_says_why(running, tmp_path):
         next_frame(running(tmp_path / "gone.mp4"))
 
 
+def test_a_process_that_cannot_be_started_is_one_sentence_and_leaves_nothing(flash_video, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(VideoError, match=r"cannot start a capture process \(No such file or directory\)"):
+        CaptureProcess(job(flash_video))
+    assert os.listdir("/proc/self/fd") == before
+
+
 def test_a_broken_picture_in_a_folder_is_in_the_agents_log(tmp_path, caplog):
     cv2.imwrite(str(tmp_path / "1.png"), picture(True))
     (tmp_path / "2.png").write_bytes(b"broken")
@@ -192,11 +200,11 @@ def test_a_process_needs_neither_pydantic_nor_a_runtime():
     assert done.stdout == "[]\n"
 
 
-def test_no_secret_is_in_a_command_line(flash_video):
-    frames = frames_of(file_camera(flash_video))
+def test_no_setting_is_in_a_command_line(flash_video):
+    capture = open_capture(file_camera(flash_video), lambda _seconds: False, lambda *_: None)
+    frames = capture.frames()
     next(frames)
-    (child,) = children(os.getpid())
-    line = Path(f"/proc/{child}/cmdline").read_bytes()
+    line = Path(f"/proc/{capture._worker._process.pid}/cmdline").read_bytes()
     frames.close()
     assert b"vedette_edge.capture" in line
     assert b"flash" not in line
