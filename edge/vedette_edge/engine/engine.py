@@ -59,7 +59,7 @@ class Engine(Mapping[str, Model]):
                 continue
             usual = model.session.durations.percentiles().p95 / 1000
             if seconds > _TIMES_P95 * usual:
-                why = f"an inference has been under way for {seconds:.0f} s"
+                why = f"an inference hung for {seconds:.0f} s"
                 self.ledger.note(name, why)
                 return f"model '{name}', variant '{model.variant.name}': {why}; the agent must start again"
         return None

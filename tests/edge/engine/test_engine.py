@@ -136,7 +136,7 @@ def test_an_engine_that_takes_the_place_of_another_goes_on_with_its_ledger(three
         # One that is refused leaves the ledger of those that run open.
         after.ledger.mark("main", True)
     assert (tmp_path / "state" / "engine" / "inferring").read_bytes() == b"\x01"
-    assert not caplog.records
+    assert "ledger" not in caplog.text
 
 
 def test_a_model_that_cannot_be_loaded_leaves_an_orderly_ledger(engine_of, bundle_dir, tmp_path):
@@ -254,7 +254,7 @@ def test_an_inference_that_hangs_is_told_with_its_model_and_left_in_the_ledger(
         now = time.monotonic()
         assert engine.stuck(now) is None
         why = engine.stuck(now + 11)
-        assert why.startswith("model 'main', variant 'onnx-fp32': an inference has been under way for 1")
+        assert why.startswith("model 'main', variant 'onnx-fp32': an inference hung for 1")
         # One that is slow as a rule may take 20 times as long as it does.
         engine["main"].session.durations.add(1.0)
         assert engine.stuck(now + 15) is None
@@ -263,7 +263,7 @@ def test_an_inference_that_hangs_is_told_with_its_model_and_left_in_the_ledger(
         release.set()
         thread.join(10)
     ledger = Ledger.model_validate_json((tmp_path / "state" / "engine" / "ledger.json").read_bytes())
-    assert ledger.runs["main"].note == "an inference has been under way for 21 s"
+    assert ledger.runs["main"].note == "an inference hung for 21 s"
 
 
 CHILD = """
