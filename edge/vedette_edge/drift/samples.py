@@ -22,6 +22,7 @@ from pathlib import Path
 import cv2
 
 from vedette_edge.drift.features import margin
+from vedette_edge.errors import ConfigError
 from vedette_edge.ids import new_ulid
 from vedette_edge.judges import Verdict
 from vedette_edge.preprocess import resize
@@ -95,7 +96,7 @@ class SampleKeeper:
             redact: hides what nobody may see of a camera; returns a new picture.
 
         Raises:
-            OSError: when the folder cannot be made or read.
+            ConfigError: when the folder cannot be made or read.
         """
         self._directory = directory
         self._max_bytes = max_bytes
@@ -103,11 +104,7 @@ class SampleKeeper:
         self._interval = interval
         self._redact = redact
         self._next: dict[tuple[str, str], float] = {}
-        directory.mkdir(parents=True, exist_ok=True)
-        for left in directory.glob(f"{_TEMPORARY}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        found = sorted(path for path in directory.iterdir() if (path / "sample.json").is_file())
-        self._kept = deque((path, _size(path)) for path in found)
+        self._kept = deque(_found_in(directory))
         self._queue: queue.Queue[UnsureSample | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._write_all, name="samples", daemon=True)
         self._thread.start()
@@ -177,6 +174,21 @@ class SampleKeeper:
             oldest, _ = self._kept.popleft()
             # It may have been taken away to be labelled.
             shutil.rmtree(oldest, ignore_errors=True)
+
+
+def _found_in(directory: Path) -> list[tuple[Path, int]]:
+    """Return the samples of a folder, oldest first, with their sizes; remove what was cut off."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for left in directory.glob(f"{_TEMPORARY}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        found = sorted(path for path in directory.iterdir() if (path / "sample.json").is_file())
+        return [(path, _size(path)) for path in found]
+    except OSError as error:
+        raise ConfigError(
+            f"{directory}: cannot keep samples there ({error.strerror}); give drift.samples_directory a "
+            "directory that the agent may write to"
+        ) from error
 
 
 def _write_folder(path: Path, files: dict[str, bytes]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from edge_helpers import wait_until
 
 from vedette_edge.drift.samples import SampleKeeper, UnsureSample
+from vedette_edge.errors import ConfigError
 from vedette_edge.judges import Verdict
 from vedette_edge.types import Frame
 from vedette_edge.video import read_frames
@@ -125,6 +126,12 @@ def test_a_disk_that_refuses_is_told_and_the_next_sample_tried(keeping, caplog):
     assert taken == [True, True]
     assert [path.name.split("-")[1] for path in kept(folder)] == ["second"]
     assert "cannot keep a sample" in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"file/samples: cannot keep samples there .*samples_directory"):
+        SampleKeeper(tmp_path / "file" / "samples", 1_000_000, max_margin=0.2, interval=0.0)
 
 
 def test_a_slow_disk_holds_up_no_camera(tmp_path):
