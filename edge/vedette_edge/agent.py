@@ -125,6 +125,7 @@ class Agent:
             late_per_second=config.outbox.late_per_second,
         )
         next_seq = itertools.count(1).__next__
+        outbox.end_left_open(self._boot, next_seq)
         self._watchers: list[Watcher] = []
         self._cameras = [self._make_camera(camera, next_seq, on_verdict) for camera in config.cameras]
         self._notifier = Notifier()

@@ -19,7 +19,7 @@ from vedette_train.models import HeatmapModel, create_model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
-from edge_helpers import entry, manifest_values, write_manifest  # noqa: E402
+from edge_helpers import entry, manifest_values, write_manifest
 
 LABELS = ("idle", "squat")
 
