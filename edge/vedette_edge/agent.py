@@ -46,6 +46,7 @@ from vedette_edge.publish.sessions import Sessions
 from vedette_edge.publish.wire import Broker, Tls
 from vedette_edge.recording import Keeper
 from vedette_edge.remote.commander import Commander
+from vedette_edge.remote.commands import Limits
 from vedette_edge.remote.control import Outcome
 from vedette_edge.remote.seen import Seen
 from vedette_edge.score_log import score_log
@@ -161,34 +162,14 @@ class Agent:
             AgentControl(self, self._errands),
             Seen(config.state_dir / "commands"),
             lambda message, exchange: self._link.tell(message, exchange),
+            limits=Limits(config.commands.clock_skew, config.commands.longest),
         )
         self._link = self._make_link()
         self._counts = ActiveCounts(self._topics)
-        self.overview = Overview(
-            Parts(
-                site=config.site,
-                node=config.node,
-                boot=self._boot,
-                broker=str(broker),
-                models=lambda: self._models,
-                cameras=lambda: [one.camera for one in self._fleet.running],
-                watchers=lambda: [watcher for one in self._fleet.running for watcher in one.watchers],
-                waiting=outbox.__len__,
-                link=self._link,
-            )
-        )
+        self.overview = self._make_overview()
         self._keeper = Keeper(config, self._topics)
-        assembler = Assembler(
-            topics=self._topics,
-            boot=self._boot,
-            sink=CountingSink(self._link, self._counts, self._link.announce),
-            announce=self._link.announce,
-            drift=config.drift,
-            keeper=self._keeper,
-            overview=self.overview,
-            on_status=self._on_status,
-            on_verdict=on_verdict,
-        )
+        assembler = self._make_assembler(on_verdict)
+        outbox.end_left_open(self._boot, assembler.next_seq)
         self._notifier = Notifier()
         self._watchdog = Watchdog(self._notifier, [self._link.heartbeat])
         shall_run = effective(config, self._disabled, self._step)
@@ -341,6 +322,34 @@ class Agent:
             Sessions(config.state_dir / "session"),
             routes=routes,
             late_per_second=config.outbox.late_per_second,
+        )
+
+    def _make_overview(self) -> Overview:
+        return Overview(
+            Parts(
+                site=self._config.site,
+                node=self._config.node,
+                boot=self._boot,
+                broker=str(self._broker),
+                models=lambda: self._models,
+                cameras=lambda: [one.camera for one in self._fleet.running],
+                watchers=lambda: [watcher for one in self._fleet.running for watcher in one.watchers],
+                waiting=self._outbox.__len__,
+                link=self._link,
+            )
+        )
+
+    def _make_assembler(self, on_verdict: OnVerdict | None) -> Assembler:
+        return Assembler(
+            topics=self._topics,
+            boot=self._boot,
+            sink=CountingSink(self._link, self._counts, self._link.announce),
+            announce=self._link.announce,
+            drift=self._config.drift,
+            keeper=self._keeper,
+            overview=self.overview,
+            on_status=self._on_status,
+            on_verdict=on_verdict,
         )
 
     def _greet(self) -> None:

@@ -234,6 +234,7 @@ class Assembler:
             rules=rules_for(camera, manifest),
             events=writer,
             zones=Zones(camera.zones, manifest.input, manifest.outputs),
+            live=camera.source.live,
             now=time.time,
             on_verdict=self._listener(camera, model),
             spent=self._overview.stages.decide,

@@ -162,7 +162,7 @@ def document() -> dict[str, Any]:
             "title": "Vedette edge agent",
             "version": ROOT.rpartition("/v")[2] + ".0.0",
             "description": "What a node says and takes over MQTT 5 or 3.1.1. Delivery is at least once: drop "
-            "an event whose (id, seq) was seen before. Arguments of the commands: "
+            "an event whose (boot, seq) was seen before. Arguments of the commands: "
             + "; ".join(f"{name}: {model.__name__}" for name, model in COMMANDS.items())
             + ".",
         },

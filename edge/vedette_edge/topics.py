@@ -22,7 +22,7 @@ carry the same `session` number (Sparkplug's bdSeq), so a late will cannot outdo
 
 An event names its picture by SHA-256 (`picture`), which is how a subscriber pairs the two whatever
 the MQTT version; the picture is sent first. Delivery is at least once: drop an event whose
-(`id`, `seq`) was seen before. What was sent late says so (`hist`), and comes after what is new.
+(`boot`, `seq`) was seen before. What was sent late says so (`hist`), and comes after what is new.
 """
 
 from __future__ import annotations

@@ -90,9 +90,9 @@ class Reader:
             event = parse_event(payload)
         except DataError as error:
             return [noise_record(topic, error)]
-        if (event.id, event.seq) in self._seen:
+        if (event.boot, event.seq) in self._seen:
             return []
-        self._seen[event.id, event.seq] = None
+        self._seen[event.boot, event.seq] = None
         if len(self._seen) > _SEEN:
             del self._seen[next(iter(self._seen))]
         picture = self._pictures.of(event)

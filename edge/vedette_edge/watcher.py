@@ -19,6 +19,9 @@ from vedette_edge.zones import Zones
 
 __all__ = ["Watcher"]
 
+# Seconds between a frame's time and the clock: more than decoding and queues take, less than matters to people.
+_CLOCK_SET = 5.0
+
 
 class Watcher:
     """Turns a stream of frames into the messages of one model."""
@@ -30,6 +33,7 @@ class Watcher:
         rules: Sequence[Rule],
         events: EventWriter,
         zones: Zones | None = None,
+        live: bool = False,
         now: Callable[[], float] = time.time,
         on_verdict: Callable[[Verdict], None] | None = None,
         spent: Durations | None = None,
@@ -41,6 +45,7 @@ class Watcher:
             rules: for this camera, one for each class that raises events.
             events: writes the messages.
             zones: of this camera.
+            live: frames come when they are taken, so that a clock that is set dates what follows anew.
             now: Unix time, seconds; asked when the stream begins, when it restarts, and for schedules.
             on_verdict: told of each verdict.
             spent: takes the time of decision and drawing.
@@ -49,6 +54,7 @@ class Watcher:
         self._decider = Decider(rules)
         self._events = events
         self._zones = zones
+        self._live = live
         self._now = now
         self._on_verdict = on_verdict
         self._spent = spent or Durations()
@@ -69,7 +75,7 @@ class Watcher:
         verdicts, anew = self._judge.push(frame)
         messages = self._end_all(captured) if anew else []
         # After a gap the clock goes on; only a stream that counts from the start again gets a new origin.
-        if self._origin is None or frame.time < self._last:
+        if self._origin is None or frame.time < self._last or self._clock_was_set(frame):
             self._origin = self._now() - frame.time
         self._last = frame.time
         for verdict in verdicts:
@@ -88,6 +94,11 @@ class Watcher:
             ValueError: when the label raises no events, or the value is not in 0..1.
         """
         self._decider.set_threshold(label, value)
+
+    def _clock_was_set(self, frame: Frame) -> bool:
+        """Tell whether a live camera's frames no longer come at the time that their origin says."""
+        assert self._origin is not None
+        return self._live and abs(self._now() - frame.time - self._origin) > _CLOCK_SET
 
     def _take(self, verdict: Verdict, captured: float | None) -> list[Message]:
         self.windows += 1

@@ -74,11 +74,12 @@ def test_a_late_event_says_so():
     assert "(late)" in read_event(Reader(), event(hist=True))[0].line
 
 
-def test_duplicates_are_dropped_by_id_and_seq():
+def test_duplicates_are_dropped_by_boot_and_seq():
     reader = Reader()
     assert len(read_event(reader, event(1))) == 1
     assert read_event(reader, event(1, hist=True)) == []
     assert len(read_event(reader, event(2, kind="update"))) == 1
+    assert len(read_event(reader, event(1, kind="end", boot="next", end_time=1_700_000_002.0))) == 1
 
 
 def test_programs_get_topic_and_payload():

@@ -6,10 +6,11 @@ The rules, in order:
 2. It leaves the store only when the broker has acknowledged it (`acknowledge`).
 3. What is new goes before what waited through an absence (`take`); within each, order is kept.
 4. When it is full, the least important and oldest goes, and a record of the gap tells what (see `store`).
-5. While the disk refuses, messages are kept in memory, bounded in the same way, and are sent from there.
+5. An event that a killed agent left open is ended by the next one (`end_left_open`).
+6. While the disk refuses, messages are kept in memory, bounded in the same way, and are sent from there.
    That is told once in the log and by `trouble`; the disk is tried again every five seconds. What the
    memory holds is lost only if the process is killed meanwhile.
-6. A damaged file is set aside under a new name, and an empty one is started.
+7. A damaged file is set aside under a new name, and an empty one is started.
 """
 
 from __future__ import annotations
@@ -86,6 +87,23 @@ class Outbox:
         """
         with self._mapped_errors():
             self._commits.put(messages)
+
+    def end_left_open(self, boot: str, next_seq: Callable[[], int]) -> None:
+        """End the events that an earlier run could not end; call it before the first `put`.
+
+        Each gets an `end` at the time at which it was last seen, which is late as it is. Where the disk
+        refuses that, the run after this one does it.
+
+        Args:
+            boot: names this run of the agent.
+            next_seq: gives the next number of its events.
+
+        Raises:
+            OutboxError: when the store is closed.
+        """
+        with self._lock, self._mapped_errors(), self._tolerated():
+            self._disk.end_left_open(boot, next_seq)
+            self._disk.rewind(late=True)
 
     def take(self, limit: int, *, late: bool) -> list[Stored]:
         """Return the oldest messages that were not taken since the last `rewind`, at most `limit`.

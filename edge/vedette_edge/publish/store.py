@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vedette_edge.publish.base import JSON, Message
 from vedette_edge.publish.gaps import gaps_of, merged
+from vedette_edge.publish.left_open import ends_of, note_events
 from vedette_edge.publish.store_file import open_store
 from vedette_edge.publish.worth import DROPPED_IN_ORDER, RANKS, Worth, worth_of
 from vedette_edge.topics import Gap
@@ -72,16 +73,22 @@ class Store:
 
     def put(self, messages: Sequence[Message]) -> None:
         """Keep all of `messages`, in order, or none."""
-        rows = [_row(message, worth) for message, worth in zip(messages, self._worths(messages), strict=True)]
+        worths = self._worths(messages)
+        rows = [_row(message, worth) for message, worth in zip(messages, worths, strict=True)]
         try:
             with self._database:
                 self._database.executemany(_INSERT, rows)
+                note_events(self._database, messages, worths)
                 self._bytes += sum(len(message.payload) for message in messages)
                 self._count += len(messages)
                 self._make_room()
         except BaseException:
             self._recount()
             raise
+
+    def end_left_open(self, boot: str, next_seq: Callable[[], int]) -> None:
+        """Keep an `end` for each event that an earlier run could not end; see `left_open.ends_of`."""
+        self.put(ends_of(self._database, boot, next_seq))
 
     def take(self, limit: int, *, late: bool) -> list[Stored]:
         """Return the oldest messages that were not taken since the last `rewind`, at most `limit`.

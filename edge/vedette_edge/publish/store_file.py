@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from vedette_edge.publish.base import Message
+from vedette_edge.publish.left_open import SCHEMA as OPEN_EVENTS
 from vedette_edge.publish.worth import worth_of
 
 __all__ = ["open_store"]
@@ -101,6 +102,7 @@ def _bring_up_to_date(database: sqlite3.Connection) -> None:
         _migrate(database)
     else:
         raise _UnknownShape(f"version {version}, columns {', '.join(sorted(columns)) or 'none'}")
+    database.execute(OPEN_EVENTS)
     database.execute("CREATE INDEX outbox_rank ON outbox (rank, id)")
     database.execute(f"PRAGMA user_version = {_VERSION}")
 

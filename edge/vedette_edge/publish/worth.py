@@ -32,12 +32,14 @@ class Worth:
         boot: run of the agent that wrote it, "" if unknown.
         seq: number of its event in that run, 0 if it has none.
         time: Unix time of what it shows, seconds, 0 if unknown.
+        event: identifier of the event that it tells of, "" if of none.
     """
 
     kind: Kind
     boot: str = ""
     seq: int = 0
     time: float = 0.0
+    event: str = ""
 
     @property
     def rank(self) -> int:
@@ -65,10 +67,11 @@ def _of_json(payload: bytes) -> Worth:
         return Worth("other")
     if not isinstance(content, dict) or content.get("type") not in _EVENTS:
         return Worth("other")
-    boot, seq, time = content.get("boot"), content.get("seq"), content.get("frame_time")
+    boot, seq, time, event = (content.get(name) for name in ("boot", "seq", "frame_time", "id"))
     return Worth(
         content["type"],
         boot if isinstance(boot, str) else "",
         seq if isinstance(seq, int) else 0,
         time if isinstance(time, int | float) else 0.0,
+        event if isinstance(event, str) else "",
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -157,6 +158,28 @@ def test_a_batch_is_kept_whole_or_not_at_all(outbox):
         outbox.put([message(1), message(2, topic=None)])
     assert len(outbox) == 0
     assert outbox.trouble == ""
+
+
+def test_an_event_that_a_killed_agent_left_open_is_ended_once(path, make):
+    def told(kind, name, seq):
+        content = {"type": kind, "id": name, "seq": seq, "boot": "old", "frame_time": 5.0, "position": 2.0}
+        return Message("v/events", json.dumps(content | {"end_time": None, "hist": False}).encode())
+
+    first = Outbox(path, gap_topic=GAP)
+    first.put([told("new", "a", 1), told("new", "b", 2)])
+    first.put([told("end", "a", 3), told("update", "b", 4)])
+    first.close()
+    second = Outbox(path, gap_topic=GAP)
+    second.end_left_open("new", itertools.count(1).__next__)
+    second.put([told("new", "c", 2)])
+    *_, end = (json.loads(one.payload) for one in waiting(second, late=True))
+    second.close()
+    assert (end["type"], end["id"], end["boot"], end["seq"], end["hist"]) == ("end", "b", "new", 1, True)
+    assert (end["end_time"], end["end_position"]) == (5.0, 2.0)
+    third = make()
+    third.end_left_open("newer", itertools.count(1).__next__)
+    *_, end = (json.loads(one.payload) for one in waiting(third, late=True))
+    assert (end["id"], end["boot"], len(third)) == ("c", "newer", 7)
 
 
 def test_what_put_returned_from_survives_kill_9(path, make):
@@ -385,6 +408,20 @@ def test_while_the_disk_refuses_messages_are_kept_in_memory_and_return_to_it(mak
     assert topics(make(), late=True) == ["v/events", "v/events", "v/heatmap", "v/events"]
     errors = [record for record in caplog.records if record.levelname == "ERROR"]
     assert len(errors) == 1, "told once"
+
+
+def test_a_full_disk_at_the_start_ends_nothing_and_stops_nothing(path, make, full_disk):
+    refuse, _ = full_disk
+    first = Outbox(path, gap_topic=GAP)
+    content = {"type": "new", "id": "a", "seq": 1, "boot": "old", "frame_time": 5.0, "hist": False}
+    first.put([Message("v/events", json.dumps(content).encode())])
+    first.close()
+    second = make()
+    second.put([message(1)])
+    refuse()
+    second.end_left_open("new", itertools.count(1).__next__)
+    assert second.trouble
+    assert topics(second) == ["t/1"]
 
 
 def test_what_is_delivered_while_the_disk_refuses_is_forgotten_when_it_recovers(make, full_disk):
