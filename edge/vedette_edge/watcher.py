@@ -19,7 +19,7 @@ from vedette_edge.zones import Zones
 
 __all__ = ["Watcher"]
 
-# Seconds between a frame's time and the clock: more than decoding and queues take, less than matters to people.
+# Seconds between a frame's time and the clock: more than decoding takes, less than matters to people.
 _CLOCK_SET = 5.0
 
 

@@ -1,7 +1,7 @@
 """How many 720p25 cameras this machine carries in real time: the agent, and plain loops over the same files.
 
 A loop reads with OpenCV, samples, resizes, and judges a clip of 16 frames at each hop, as the agent's model
-asks for; camera after camera, which is the best that a plain loop can do. The figure is seconds of video a second.
+asks for; camera after camera, the best that a plain loop can do. The figure is seconds of video a second.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ def test_the_step_of_the_governor_is_published_and_falls_when_the_device_cools(
     )
     config = load_config(path)
     sensors = MemorySensors(Reading(temperature_c=95.0))
-    outbox = Outbox(config.state_dir / "outbox.db")
-    agent = Agent(config, load_models(config), outbox, broker_of(config.mqtt), sensors=sensors)
+    outbox = Outbox(config.state_dir / "outbox.db", gap_topic="gap")
+    agent = Agent(config, load_models(config), outbox, broker_of(config.mqtt), path=path, sensors=sensors)
     thread = threading.Thread(target=agent.run)
     with Listener(broker_port) as listener:
         thread.start()

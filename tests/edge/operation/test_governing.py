@@ -18,7 +18,7 @@ def world():
     """Sensors and cameras that a test sets, and what was told."""
     world = SimpleNamespace(sensors=MemorySensors(), cameras={"door": 60, "gate": 40}, told=[])
     link = SimpleNamespace(latency=Durations(), connected=False)
-    parts = Parts("hall", "node-1", "boot", "b:1", {}, list, list, lambda: 0, link)
+    parts = Parts("hall", "node-1", "boot", "b:1", dict, list, list, lambda: 0, link)
     world.overview = Overview(parts)
     world.governing = Governing(
         GovernorConfig(rise=2.0, fall=10.0),

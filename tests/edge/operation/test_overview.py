@@ -4,9 +4,10 @@ import logging
 from types import SimpleNamespace
 
 import pytest
-from edge_helpers import opened, scene
+from edge_helpers import scene
 
-from vedette_edge.engine import Model, SharedSession
+from vedette_edge.config import ModelConfig
+from vedette_edge.engine import open_model
 from vedette_edge.metrics import Durations
 from vedette_edge.operation.governor import LADDER
 from vedette_edge.operation.overview import Overview, Parts
@@ -21,8 +22,7 @@ NOW = 1_700_000_000.0
 
 @pytest.fixture
 def model(shared_bundle):
-    bundle, variant, session = opened(shared_bundle)
-    return Model("main", bundle, variant, SharedSession(session))
+    return open_model(ModelConfig(bundle=shared_bundle))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def world(model):
         node="node-1",
         boot="boot",
         broker="broker:1883",
-        models={"main": model},
+        models=lambda: {"main": model},
         cameras=lambda: world.cameras,
         watchers=lambda: [SimpleNamespace(windows=3), SimpleNamespace(windows=4)],
         waiting=lambda: 5,
