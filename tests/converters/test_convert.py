@@ -197,7 +197,6 @@ def test_what_loses_more_than_allowed_is_refused_with_the_figures(run_directory,
 
 
 @pytest.mark.slow
-@pytest.mark.litert
 @pytest.mark.timeout(900)
 def test_a_causal_run_streams_in_every_runtime(causal_run, tmp_path):
     lenient = Bounds(max_drop=1.0, min_label_agreement=0.0, max_score=1.0, min_heatmap=0.5)

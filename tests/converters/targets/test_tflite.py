@@ -1,5 +1,8 @@
 """LiteRT: names, numbers, precisions, layers in float, and what is refused."""
 
+import logging
+import sys
+
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
 import numpy as np
@@ -11,15 +14,21 @@ from model_helpers import seasoned
 from torch import nn
 from train_helpers import input_spec
 
+from vedette_converters.child import Child
 from vedette_converters.graph import Graph, clip_graph
 from vedette_converters.lowering import lowered_graph
-from vedette_converters.targets.tflite import build
+from vedette_converters.targets import tflite
+from vedette_converters.targets.tflite import build, release
 from vedette_edge.errors import BundleError
 from vedette_edge.manifest import StateTensor
 
 SPEC = input_spec(frames=3, height=16, width=16)
 
-pytestmark = pytest.mark.litert
+
+@pytest.fixture(scope="module", autouse=True)
+def released():
+    yield
+    release()
 
 
 class Tiny(nn.Module):
@@ -153,7 +162,7 @@ def test_another_conversion_gives_the_same_bytes_and_says_nothing(network, files
     assert content(again, "fp32") == files["fp32"]
     assert content(again, "int8") == files["int8"]
     assert capfd.readouterr() == ("", "")
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
 
 class Delayed(nn.Module):
@@ -202,6 +211,17 @@ class Unwritable(nn.Module):
     def forward(self, clips):
         heatmap = self.layer(clips[:, :, 0])
         return torch.linalg.svdvals(heatmap).sum(dim=2), heatmap
+
+
+def test_litert_s_converter_stays_out_of_this_process(files):
+    assert files
+    assert not {"jax", "litert_torch"} & set(sys.modules)
+
+
+def test_a_converter_that_dies_is_a_sentence(graph, monkeypatch):
+    monkeypatch.setattr(tflite, "_write", lambda *_: Child("os:abort")())
+    with pytest.raises(BundleError, match=r"^LiteRT's converter fails .* died, code -6.*; choose another"):
+        build(graph, "fp32", [], ())
 
 
 def test_an_operator_that_litert_lacks_is_named_with_where_it_stands():
