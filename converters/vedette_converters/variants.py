@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -37,6 +38,16 @@ _GLANCE = 0.3  # seconds to time a form
 _SLACK_FACTOR, _SLACK = 2.0, 0.05
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Made:
+    """A form that was written and loaded, not proved yet."""
+
+    graph: Graph
+    model: Model
+    draft: Variant
+    session: Session | StreamingSession
+
+
 class Maker:
     """Makes the variants of a subject; what they share is computed once."""
 
@@ -62,54 +73,51 @@ class Maker:
             ProofError: when it is not good enough.
             MissingExtraError: when the runtime's libraries are not installed.
         """
-        graph = self._faster(wish)
+        made = self._fastest(wish)
         reasons = []
         for kept in self._kept_float(wish):
-            model = self._build(wish, graph, kept)
-            session = self._load(wish, graph, model)
+            if kept:
+                made = self._try(wish, made.graph, kept)
             try:
-                proof = self._prove(wish, session)
+                proof = self._prove(wish, made.session)
             except ProofError as error:
                 reasons.append(f"{error} (with {len(kept)} layers in float)" if kept else str(error))
                 continue
-            files = tuple(writer.add(f"{wish.name}{suffix}", data) for suffix, data in model.files)
-            return _draft(wish, graph, model).model_copy(
+            files = tuple(writer.add(f"{wish.name}{suffix}", data) for suffix, data in made.model.files)
+            return made.draft.model_copy(
                 update={
                     "files": files,
                     "proof": proof,
                     "kept_float": tuple(kept),
-                    "macs": macs(graph),
-                    "tolerance": self._tolerance(wish, session),
+                    "macs": macs(made.graph),
+                    "tolerance": self._tolerance(wish, made.session),
                 }
             )
         raise ProofError(f"{wish.name}: {'; '.join(reasons)}")
 
-    def _faster(self, wish: Wish) -> Graph:
-        """Return the form that is faster in the runtime, at this precision."""
+    def _fastest(self, wish: Wish) -> _Made:
+        """Return the form that is faster in the runtime, at this precision, with no layer left in float."""
         forms = self._forms.of(wish.runtime, wish.mode)
         if len(forms) == 1:
-            return forms[0]
-        times: dict[int, float] = {}
-        errors = []
-        for index, graph in enumerate(forms):
+            return self._try(wish, forms[0], ())
+        timed, errors = [], []
+        for graph in forms:
             try:
-                model = self._build(wish, graph, ())
-                session = self._load(wish, graph, model)
-                times[index] = measure(session, [self._clip], seconds=_GLANCE).p50_ms
+                made = self._try(wish, graph, ())
+                timed.append((measure(made.session, [self._clip], seconds=_GLANCE).p50_ms, made))
             except (BundleError, RuntimeBackendError) as error:
                 errors.append(error)
-        if not times:
+        if not timed:
             raise errors[0]
-        return forms[min(times, key=lambda index: times[index])]
+        return min(timed, key=lambda pair: pair[0])[1]
 
-    def _build(self, wish: Wish, graph: Graph, kept: Sequence[str]) -> Model:
+    def _try(self, wish: Wish, graph: Graph, kept: Sequence[str]) -> _Made:
+        """Write a form, leaving some layers in float, and load it."""
         feeds = self._feeds_of(graph) if wish.precision == "int8" else ()
-        return target(wish.runtime).build(graph, wish.precision, feeds, kept)
-
-    def _load(self, wish: Wish, graph: Graph, model: Model) -> Session | StreamingSession:
+        model = target(wish.runtime).build(graph, wish.precision, feeds, kept)
         draft = _draft(wish, graph, model)
         survive(model, draft, self._clip)
-        return load(model.contents, draft)
+        return _Made(graph, model, draft, load(model.contents, draft))
 
     @property
     def _clip(self) -> FloatArray:

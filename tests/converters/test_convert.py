@@ -11,6 +11,7 @@ from train_helpers import input_spec
 
 from vedette_converters.convert import convert
 from vedette_converters.plan import Plan
+from vedette_converters.targets import onnx
 from vedette_edge import __version__
 from vedette_edge.bundle import open_bundle
 from vedette_edge.errors import DataError, ProofError, UsageError
@@ -22,13 +23,31 @@ from vedette_train.runs import open_run
 
 
 @pytest.fixture(scope="module")
-def bundle(run_directory, tmp_path_factory):
+def built():
+    """The forms that were written for ONNX Runtime, in their order."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def bundle(run_directory, built, tmp_path_factory):
     out = tmp_path_factory.mktemp("bundles") / "tiny"
     done = []
-    convert(run_directory, out, release=7, on_step=lambda *step: done.append(step))
+
+    def build(graph, *arguments, build=onnx.build):
+        built.append("2D" if graph.lowered else "3D")
+        return build(graph, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx, "build", build)
+        convert(run_directory, out, release=7, on_step=lambda *step: done.append(step))
     assert ("read and judge", 2, 2) in done
     assert done[-1] == ("measure onnx-fp32-clip", 1, 1)
     return open_bundle(out)
+
+
+@pytest.mark.usefixtures("bundle")
+def test_each_form_is_written_once(built):
+    assert built == ["3D", "2D"]
 
 
 def test_the_device_accepts_the_bundle(bundle):
