@@ -96,10 +96,19 @@ def _permuted(tensors: Mapping[str, Tensor], names: Collection[str], order: Orde
 
 
 class _Run(fx.Interpreter):
-    """Runs a traced graph but for its only submodule, the guard on the shapes, which are fixed here."""
+    """Runs a traced graph but for what litert_torch cannot trace and nothing needs.
+
+    That is the only submodule, the guard on the shapes, which are fixed here; and the detaching, in place, of
+    tensors that the network makes of Python's numbers.
+    """
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> None:
         del target, args, kwargs
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        if target is torch.ops.aten.detach_.default:
+            return args[0]
+        return super().call_function(target, args, kwargs)
 
 
 def _layers(graph: fx.Graph) -> dict[fx.Node, tuple[str, ...]]:

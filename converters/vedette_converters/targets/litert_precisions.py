@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vedette_converters.graph import Feed
+from vedette_converters.graph import Feed, lies_in
 from vedette_converters.quiet import quiet
 
 with quiet():
@@ -26,7 +26,6 @@ _SIGNATURE = "serving_default"  # as litert_torch names it
 _ALL, _INPUT, _OUTPUT = (qtyping.TFLOperationName[name] for name in ("ALL_SUPPORTED", "INPUT", "OUTPUT"))
 _Algorithm = algorithm_manager.AlgorithmName
 _PICTURE = 4  # axes
-_WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 _MOVES = {"PAD", "SLICE", "STRIDED_SLICE", "RESHAPE", "TRANSPOSE", "CONCATENATION", "SPLIT"}
 
 
@@ -65,7 +64,8 @@ def quantised(floating: Floating, feeds: Sequence[Feed], keep_float: Collection[
     for operator in (_INPUT, _OUTPUT):
         recipe.add_quantization_config(".*", operator, algorithm_key=_Algorithm.NO_QUANTIZE)
     operations = list(_operations(floating.model))
-    for scope in (*_scopes(floating, keep_float), *_arithmetic(operations)):
+    scopes = (*_scopes(floating, keep_float), *_arithmetic(operations), *_between(operations, keep_float))
+    for scope in scopes:
         recipe.add_quantization_config(scope, _ALL, algorithm_key=_Algorithm.NO_QUANTIZE)
     work = quantizer.Quantizer(bytearray(floating.model), recipe.get_quantization_recipe())
     ranges = work.calibrate({_SIGNATURE: [dict(feed) for feed in feeds]}, num_threads=threads)
@@ -80,8 +80,10 @@ def _written(work: quantizer.Quantizer, ranges: dict[str, Any] | None) -> bytes:
 def _scopes(floating: Floating, layers: Collection[str]) -> Iterator[str]:
     """Yield patterns of the names of the layers' operators; the quantiser ends each name with a semicolon."""
     for layer in sorted(layers):
-        yield f"(^|;){re.escape(layer)};"
-        yield from (f"^{_SIGNATURE}_{name}_output;$" for name, own in floating.givers.items() if layer in own)
+        yield rf"(^|;){re.escape(layer)}[.;]"
+    for name, own in floating.givers.items():
+        if any(lies_in(layer, one) for layer in own for one in layers):
+            yield f"^{_SIGNATURE}_{name}_output;$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +129,25 @@ def _operations(model: bytes) -> Iterator[_Operation]:
 
 
 def _arithmetic(operations: Sequence[_Operation]) -> Iterator[str]:
-    """Yield patterns of the names of operators on a few numbers, as in a stream's head.
+    """Yield patterns of the names of operators that give no picture, as in heads.
 
-    They cost nothing in float, and a mean of scores is not to be rounded to 1 of 256 steps on its way.
+    They cost little in float, and a mean of scores is not to be rounded to 1 of 256 steps on its way.
     """
+    return (f"^{re.escape(operation.gives)};$" for operation in operations if operation.axes < _PICTURE)
+
+
+def _between(operations: Sequence[_Operation], layers: Collection[str]) -> Iterator[str]:
+    """Yield patterns of the names of operators without weights that only take what `layers` give.
+
+    They stay in float with the layers: rounded between them, their values would lose what the layers keep.
+    """
+    given, floating = {operation.gives for operation in operations}, set[str]()
     for operation in operations:
-        if operation.axes < _PICTURE and operation.kind not in _WEIGHTED:
+        taken = given.intersection(operation.takes)
+        if any(lies_in(layer, one) for layer in operation.layers for one in layers):
+            floating.add(operation.gives)
+        elif not operation.layers and taken and taken <= floating:
+            floating.add(operation.gives)
             yield f"^{re.escape(operation.gives)};$"
 
 

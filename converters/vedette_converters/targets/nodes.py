@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable
 
 import onnx_ir as ir
 
+from vedette_converters.graph import lies_in
+
 __all__ = ["layer_of", "name_nodes", "nodes_of"]
 
 _NETWORK = "network."
@@ -51,7 +53,7 @@ def nodes_of(nodes: Iterable[str], layers: Collection[str]) -> list[str]:
     found: dict[str, list[str]] = {layer: [] for layer in layers}
     for node in nodes:
         for layer, own in found.items():
-            if f"{layer_of(node)}.".startswith(f"{layer}."):
+            if lies_in(layer_of(node), layer):
                 own.append(node)
     if missing := sorted(layer for layer, own in found.items() if not own):
         raise ValueError(f"no operator of the graph belongs to: {', '.join(missing)}")

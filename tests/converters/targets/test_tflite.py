@@ -230,6 +230,36 @@ def test_an_operator_that_litert_lacks_is_named_with_where_it_stands():
         build(graph, "fp32", [], ())
 
 
+class Headed(nn.Module):
+    """A layer, and a head that normalises each picture by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.head = nn.Sequential(nn.Conv2d(4, 4, 1), nn.InstanceNorm2d(4, affine=True), nn.Conv2d(4, 2, 1))
+
+    def forward(self, clips):
+        heatmap = self.head(torch.relu(self.stem(clips[:, :, 0])))
+        return heatmap.mean(dim=(2, 3)), heatmap.unsqueeze(2)
+
+
+def test_what_stands_between_layers_that_are_kept_in_float_is_float_too():
+    torch.manual_seed(0)
+    graph = Graph(Headed().eval(), "clip", {"clips": torch.zeros(1, 3, 1, 8, 8)}, lowered=True)
+    clip = torch.randn(1, 3, 1, 8, 8)
+    with torch.inference_mode():
+        wanted = graph.module(clip)[1].numpy()
+    error = {}
+    for kept in ((), ("head",)):
+        (data,) = build(graph, "int8", [{"clips": clip.numpy()}], kept).contents
+        details = Interpreter(model_content=data).get_tensor_details()
+        rounded = {layer for layer in ("stem", "head.2") for one in details
+                   if one["dtype"] == np.int8 and layer in one["name"].split(";")[:-1]}  # fmt: skip
+        assert rounded == ({"stem"} if kept else {"stem", "head.2"})
+        error[kept] = np.abs(run(data, {"clips": clip.numpy()})["heatmap"] - wanted).max()
+    assert error[("head",)] < error[()]
+
+
 class Undecided(nn.Module):
     """Depends on values, so it cannot be traced."""
 
