@@ -23,14 +23,16 @@ from vedette_edge.manifest import Manifest, Measured, StateTensor, TemporalMode,
 from vedette_edge.preprocess import cell_region, resize
 from vedette_edge.probabilities import Scale
 from vedette_edge.proof import compare, relative
-from vedette_edge.types import Box, Image, Outputs
+from vedette_edge.types import Box, FloatArray, Image, Outputs
 
 __all__ = ["report_page", "write_report"]
 
 _ALL = Box(0.0, 0.0, 1.0, 1.0)  # golden frames are what the network sees, no more
 _TILE = 288  # pixels a side, so that a map of few cells is smooth
 _WORD_BYTES = {"float32": 4, "float16": 2, "int8": 1}
-_MODES: tuple[TemporalMode, ...] = ("clip", "stream")
+_WHAT: dict[TemporalMode, str] = {"clip": "clip, mean over time", "stream": "stream, last frame"}
+_BEYOND_GOOD = 3.0  # times the range of good pictures' maps
+_LEAST_SPAN = 1e-12
 
 
 def write_report(
@@ -159,11 +161,11 @@ def _proved_maps(variant: Variant) -> tuple[float, float]:
 def _heatmaps(manifest: Manifest, replayed: Replay) -> str:
     parts = []
     for number in range(len(replayed.frames)):
-        for mode in _MODES:
+        for mode, what in _WHAT.items():
             shown = _worth_seeing([one for one in manifest.variants if one.mode == mode], replayed)
             if shown:
-                what = "clip, mean over time" if mode == "clip" else "stream, last frame"
-                parts.append(f"<h3>Golden sample {number + 1}: {what}</h3>\n")
+                told = what if manifest.input.frames > 1 else "the picture"
+                parts.append(f"<h3>Golden sample {number + 1}: {told}</h3>\n")
                 parts.append(page.tiles(_tiles(manifest, replayed, number, shown)))
     return page.section("Heatmaps, dense against int8", *parts)
 
@@ -186,7 +188,7 @@ def _tiles(
     region = cell_region(_ALL, manifest.input, manifest.outputs)
 
     def tile(who: str, outputs: Outputs, more: str = "") -> tuple[bytes, str, str]:
-        drawn = overlay(frame, class_map(outputs.heatmap[0], label), region)
+        drawn = overlay(frame, _evidence(manifest, outputs.heatmap[0], label), region)
         told = f"{name} {float(scale.probabilities(outputs.logits)[0, label]):.3f}{more}"
         return (
             encode_jpeg(drawn),
@@ -201,6 +203,20 @@ def _tiles(
         correlation = compare(outputs, reference, scale).heatmap_correlation
         found.append(tile(variant.name, outputs, f", r {correlation:.3f}"))
     return found
+
+
+def _evidence(manifest: Manifest, heatmap: FloatArray, label: int) -> FloatArray:
+    """Return what a map (K, T, H, W) says for a label: (H, W), 0..1.
+
+    That of an anomaly is not scaled to its own maximum, which good pictures have as well: it goes as far as
+    the training room's pictures of maps do.
+    """
+    if manifest.anomaly is None:
+        return class_map(heatmap, label)
+    low, high = manifest.anomaly.map_low, manifest.anomaly.map_high
+    span = max(_BEYOND_GOOD * (high - low), _LEAST_SPAN)
+    evidence: FloatArray = np.clip((heatmap[label].mean(axis=0) - low) / span, 0.0, 1.0, dtype=np.float32)
+    return evidence
 
 
 def _state(manifest: Manifest) -> str:
@@ -228,7 +244,7 @@ def _kept_float(manifest: Manifest) -> str:
     kept = {one.name: ", ".join(one.kept_float) for one in manifest.variants if one.kept_float}
     if not kept:
         return page.section("Layers kept in float", page.paragraph("None had to be."))
-    told = "These lost too much in int8, and compute in floating point:"
+    told = "Int8 would lose too much in these, so they compute in floating point:"
     return page.section("Layers kept in float", page.paragraph(told), page.facts(kept))
 
 
