@@ -2,7 +2,7 @@
 
 The graph is traced here and written by `targets.litert` in a process of its own: LiteRT's converter brings
 JAX, whose threads no later fork of this process would survive. The process is kept until `release`, because
-it starts in ten seconds.
+it takes seconds to start.
 """
 
 from __future__ import annotations
