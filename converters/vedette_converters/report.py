@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from vedette_converters import page
 from vedette_converters.charts import Panel, draw_differences, draw_latency, draw_sizes
-from vedette_converters.figures import COLUMNS, Row, machines, rows
+from vedette_converters.figures import COLUMNS, Row, evidence, machines, rows
 from vedette_converters.replay import Replay
 from vedette_edge.files import write_atomically
-from vedette_edge.heatmap import class_map, encode_jpeg, overlay
+from vedette_edge.heatmap import encode_jpeg, overlay
 from vedette_edge.manifest import Manifest, Measured, StateTensor, TemporalMode, Variant
 from vedette_edge.preprocess import cell_region, resize
 from vedette_edge.probabilities import Scale
 from vedette_edge.proof import compare, relative
-from vedette_edge.types import Box, FloatArray, Image, Outputs
+from vedette_edge.types import Box, Image, Outputs
 
 __all__ = ["report_page", "write_report"]
 
@@ -31,8 +31,6 @@ _ALL = Box(0.0, 0.0, 1.0, 1.0)  # golden frames are what the network sees, no mo
 _TILE = 288  # pixels a side, so that a map of few cells is smooth
 _WORD_BYTES = {"float32": 4, "float16": 2, "int8": 1}
 _WHAT: dict[TemporalMode, str] = {"clip": "clip, mean over time", "stream": "stream, last frame"}
-_BEYOND_GOOD = 3.0  # times the range of good pictures' maps
-_LEAST_SPAN = 1e-12
 
 
 def write_report(
@@ -188,7 +186,7 @@ def _tiles(
     region = cell_region(_ALL, manifest.input, manifest.outputs)
 
     def tile(who: str, outputs: Outputs, more: str = "") -> tuple[bytes, str, str]:
-        drawn = overlay(frame, _evidence(manifest, outputs.heatmap[0], label), region)
+        drawn = overlay(frame, evidence(outputs.heatmap[0], label, manifest.anomaly), region)
         told = f"{name} {float(scale.probabilities(outputs.logits)[0, label]):.3f}{more}"
         return (
             encode_jpeg(drawn),
@@ -203,20 +201,6 @@ def _tiles(
         correlation = compare(outputs, reference, scale).heatmap_correlation
         found.append(tile(variant.name, outputs, f", r {correlation:.3f}"))
     return found
-
-
-def _evidence(manifest: Manifest, heatmap: FloatArray, label: int) -> FloatArray:
-    """Return what a map (K, T, H, W) says for a label: (H, W), 0..1.
-
-    That of an anomaly is not scaled to its own maximum, which good pictures have as well: it goes as far as
-    the training room's pictures of maps do.
-    """
-    if manifest.anomaly is None:
-        return class_map(heatmap, label)
-    low, high = manifest.anomaly.map_low, manifest.anomaly.map_high
-    span = max(_BEYOND_GOOD * (high - low), _LEAST_SPAN)
-    evidence: FloatArray = np.clip((heatmap[label].mean(axis=0) - low) / span, 0.0, 1.0, dtype=np.float32)
-    return evidence
 
 
 def _state(manifest: Manifest) -> str:
