@@ -68,7 +68,7 @@ def imports_of(name):
 
 
 def run_alone(*names):
-    # Imports cover nothing that other tests do not, and under coverage they take four times as long.
+    # Imports cover nothing that other tests do not, and under coverage they take twice as long.
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", ALONE, *names],
