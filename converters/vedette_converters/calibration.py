@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-import numpy as np
 import torch
 
 from vedette_converters.graph import CLIP_INPUT, FRAME_INPUT, Feed, Graph
 from vedette_converters.subjects import Judgeable, Subject
 from vedette_edge.errors import DataError
 from vedette_edge.types import FloatArray
+from vedette_train.calibration_set import VIDEOS, evenly, middle_and_ends
 
 __all__ = ["calibration_clips", "clip_feeds", "stream_feeds"]
 
-_SAMPLES, _CLIPS = 24, 32
 _FRAMES, _APART = 32, 7  # feeds of a stream, and the frames from one to the next
 
 
@@ -25,16 +24,16 @@ def calibration_clips(subject: Subject) -> list[FloatArray]:
     Raises:
         DataError: when there are none, or one has another shape than the network's input.
     """
-    windows = [item.tensor for item in subject.calibration(_SAMPLES)]
     spec = subject.description.input
     expected = (spec.channels, spec.frames, spec.height, spec.width)
-    for window in windows:
-        if window.shape[1:] != expected:
-            raise DataError(f"calibration data is {window.shape[1:]}, the network takes {expected}")
-    clips = [window[index : index + 1] for window in windows for index in _spread(len(window))]
+    clips: list[FloatArray] = []
+    for item in subject.calibration(VIDEOS):
+        if item.tensor.shape[1:] != expected:
+            raise DataError(f"calibration data is {item.tensor.shape[1:]}, the network takes {expected}")
+        clips += middle_and_ends(item.tensor)
     if not clips:
         raise DataError("there is nothing to calibrate with: the run's training part is empty")
-    return [clips[index] for index in np.linspace(0, len(clips) - 1, min(len(clips), _CLIPS)).astype(int)]
+    return evenly(clips)
 
 
 def clip_feeds(clips: Sequence[FloatArray]) -> list[Feed]:
@@ -44,7 +43,7 @@ def clip_feeds(clips: Sequence[FloatArray]) -> list[Feed]:
 
 def stream_feeds(subject: Subject, graph: Graph) -> list[Feed]:
     """Return the feeds of a graph of mode `stream`: frames amid videos, with the state that they meet."""
-    streams = (item for item in subject.calibration(_SAMPLES) if item.stream is not None)
+    streams = (item for item in subject.calibration(VIDEOS) if item.stream is not None)
     return list(islice(_followed(streams, graph), _FRAMES))
 
 
@@ -62,8 +61,3 @@ def _followed(items: Iterator[Judgeable], graph: Graph) -> Iterator[Feed]:
                 yield {FRAME_INPUT: frame, **carried}
             count += 1
             _, _, *state = graph.module(torch.from_numpy(frame), *state)
-
-
-def _spread(count: int) -> list[int]:
-    """Return the middle of `count` windows, and its ends where there are any."""
-    return sorted({0, count // 2, count - 1})

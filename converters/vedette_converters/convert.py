@@ -19,6 +19,7 @@ from vedette_converters.parity import FP32_TOLERANCE
 from vedette_converters.plan import BOUNDS, Plan, Wish
 from vedette_converters.samples import Golden, Samples, read_samples
 from vedette_converters.subjects import Subject, open_subject
+from vedette_converters.targets import release
 from vedette_converters.variants import Maker
 from vedette_edge.errors import BundleError, ProofError, RuntimeBackendError
 from vedette_edge.manifest import Bounds, Manifest, OutputSpec, Provenance, Refusal, Variant
@@ -101,12 +102,15 @@ def convert(
 def _write_variants(maker: Maker, plan: Plan, writer: BundleWriter, tell: OnStep) -> _Outcome:
     outcome = _Outcome([], [])
     wishes = list(plan.wishes(causal=maker.causal))
-    for number, wish in enumerate(wishes):
-        tell(f"write {wish.name}", number, len(wishes))
-        try:
-            outcome.variants.append(maker.make(wish, writer))
-        except (BundleError, RuntimeBackendError) as error:
-            outcome.refused.append(_refusal(wish, error))
+    try:
+        for number, wish in enumerate(wishes):
+            tell(f"write {wish.name}", number, len(wishes))
+            try:
+                outcome.variants.append(maker.make(wish, writer))
+            except (BundleError, RuntimeBackendError) as error:
+                outcome.refused.append(_refusal(wish, error))
+    finally:
+        release()
     return outcome
 
 

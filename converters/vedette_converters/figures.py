@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vedette_edge.manifest import Manifest, Measured, Parity, Runtime, Variant
+import numpy as np
 
-__all__ = ["COLUMNS", "Row", "machines", "megabytes", "rows"]
+from vedette_edge.heatmap import class_map
+from vedette_edge.manifest import AnomalySpec, Manifest, Measured, Parity, Runtime, Variant
+from vedette_edge.types import FloatArray
+
+__all__ = ["COLUMNS", "Row", "evidence", "machines", "megabytes", "rows"]
 
 COLUMNS = (
     "variant",
@@ -19,6 +23,9 @@ COLUMNS = (
     "accuracy",
     "drop",
 )
+
+_BEYOND_GOOD = 3.0  # times the range of good pictures' maps
+_LEAST_SPAN = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,29 @@ def machines(found: Sequence[Row]) -> str:
     """Say where the costs were measured: each machine with its threads."""
     told = {f"{row.measured.machine}, {row.measured.threads} threads" for row in found if row.measured}
     return "; ".join(sorted(told)) or "not measured"
+
+
+def evidence(heatmap: FloatArray, label: int, anomaly: AnomalySpec | None) -> FloatArray:
+    """Return what a map says for a label, as it is drawn.
+
+    The map of an anomaly is not scaled to its own maximum, which good pictures have as well. It is drawn on
+    the scale on which the training room draws maps alone, so that the worst place stands out.
+
+    Args:
+        heatmap: (K, T, H, W) float32.
+        label: index of the label.
+        anomaly: how maps are read, where they are those of an anomaly.
+
+    Returns:
+        (H, W) float32, 0..1.
+    """
+    if anomaly is None:
+        return class_map(heatmap, label)
+    span = max(_BEYOND_GOOD * (anomaly.map_high - anomaly.map_low), _LEAST_SPAN)
+    drawn: FloatArray = np.clip(
+        (heatmap[label].mean(axis=0) - anomaly.map_low) / span, 0.0, 1.0, dtype=np.float32
+    )
+    return drawn
 
 
 def _row(variant: Variant, measured: Measured | None, dense_ms: float | None) -> Row:

@@ -21,7 +21,7 @@ from vedette_edge.runtimes.base import CLIP_INPUT, FRAME_INPUT, OUTPUTS, next_na
 from vedette_train.export import WithHeatmap
 from vedette_train.models import HeatmapModel
 
-__all__ = ["CLIP_INPUT", "FRAME_INPUT", "OUTPUTS", "Feed", "Graph", "clip_graph", "next_name"]
+__all__ = ["CLIP_INPUT", "FRAME_INPUT", "OUTPUTS", "Feed", "Graph", "clip_graph", "lies_in", "next_name"]
 
 # The inputs of one call, by name; what calibration is made of.
 Feed: TypeAlias = Mapping[str, NDArray[np.float32]]
@@ -73,3 +73,8 @@ def clip_graph(network: HeatmapModel, spec: InputSpec) -> Graph:
     # Two clips, because the exporters take an axis of length one for a constant.
     example = torch.zeros(2, spec.channels, spec.frames, spec.height, spec.width)
     return Graph(WithHeatmap(network).eval(), "clip", {CLIP_INPUT: example})
+
+
+def lies_in(layer: str, other: str) -> bool:
+    """Tell whether a layer is another one, or a part of it; named as in `network.named_modules()`."""
+    return f"{layer}.".startswith(f"{other}.")

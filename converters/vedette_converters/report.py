@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from vedette_converters import page
 from vedette_converters.charts import Panel, draw_differences, draw_latency, draw_sizes
-from vedette_converters.figures import COLUMNS, Row, machines, rows
+from vedette_converters.figures import COLUMNS, Row, evidence, machines, rows
 from vedette_converters.replay import Replay
 from vedette_edge.files import write_atomically
-from vedette_edge.heatmap import class_map, overlay
+from vedette_edge.heatmap import overlay
 from vedette_edge.manifest import Manifest, Measured, StateTensor, TemporalMode, Variant
 from vedette_edge.preprocess import cell_region, resize
 from vedette_edge.probabilities import Scale
@@ -31,7 +31,7 @@ __all__ = ["report_page", "write_report"]
 _ALL = Box(0.0, 0.0, 1.0, 1.0)  # golden frames are what the network sees, no more
 _TILE = 288  # pixels a side, so that a map of few cells is smooth
 _WORD_BYTES = {"float32": 4, "float16": 2, "int8": 1}
-_MODES: tuple[TemporalMode, ...] = ("clip", "stream")
+_WHAT: dict[TemporalMode, str] = {"clip": "clip, mean over time", "stream": "stream, last frame"}
 
 
 def write_report(
@@ -160,11 +160,11 @@ def _proved_maps(variant: Variant) -> tuple[float, float]:
 def _heatmaps(manifest: Manifest, replayed: Replay) -> str:
     parts = []
     for number in range(len(replayed.frames)):
-        for mode in _MODES:
+        for mode, what in _WHAT.items():
             shown = _worth_seeing([one for one in manifest.variants if one.mode == mode], replayed)
             if shown:
-                what = "clip, mean over time" if mode == "clip" else "stream, last frame"
-                parts.append(f"<h3>Golden sample {number + 1}: {what}</h3>\n")
+                told = what if manifest.input.frames > 1 else "the picture"
+                parts.append(f"<h3>Golden sample {number + 1}: {told}</h3>\n")
                 parts.append(page.tiles(_tiles(manifest, replayed, number, shown)))
     return page.section("Heatmaps, dense against int8", *parts)
 
@@ -187,7 +187,7 @@ def _tiles(
     region = cell_region(_ALL, manifest.input, manifest.outputs)
 
     def tile(who: str, outputs: Outputs, more: str = "") -> tuple[bytes, str, str]:
-        drawn = overlay(frame, class_map(outputs.heatmap[0], label), region)
+        drawn = overlay(frame, evidence(outputs.heatmap[0], label, manifest.anomaly), region)
         told = f"{name} {float(scale.probabilities(outputs.logits)[0, label]):.3f}{more}"
         return (
             encode(drawn).data,
@@ -229,7 +229,7 @@ def _kept_float(manifest: Manifest) -> str:
     kept = {one.name: ", ".join(one.kept_float) for one in manifest.variants if one.kept_float}
     if not kept:
         return page.section("Layers kept in float", page.paragraph("None had to be."))
-    told = "These lost too much in int8, and compute in floating point:"
+    told = "Int8 would lose too much in these, so they compute in floating point:"
     return page.section("Layers kept in float", page.paragraph(told), page.facts(kept))
 
 

@@ -12,13 +12,9 @@ from vedette_converters.plan import BOUNDS, Plan
 from vedette_converters.trials import Search
 from vedette_edge.bundle import open_bundle
 from vedette_edge.manifest import Measured
-from vedette_train.anomaly.run import is_anomaly_run, open_anomaly_run
-from vedette_train.anomaly.training import fit_anomaly
 from vedette_train.console import steps
-from vedette_train.evaluate import dataset_root
-from vedette_train.fit import fit
-from vedette_train.runs import METRICS_FILE, open_run
-from vedette_train.slim.rerun import refuse_other_pictures, slim_anomaly_recipe, slim_recipe
+from vedette_train.runs import METRICS_FILE
+from vedette_train.slim.rerun import slim_run
 from vedette_train.slim.settings import SlimSettings
 
 __all__ = ["real_steps"]
@@ -43,17 +39,7 @@ def real_steps(run: Path, search: Search, data: Path | None) -> Steps:
             return
         settings = SlimSettings(ratio=ratio, max_ratio=max(0.9, ratio), round_to=_ROUND_TO)
         resume = out.is_dir() and any(out.iterdir())
-        if is_anomaly_run(run):
-            detector = open_anomaly_run(run)
-            pictures = data or Path(detector.info.data_root)
-            refuse_other_pictures(detector, pictures)
-            fit_anomaly(
-                slim_anomaly_recipe(detector, settings, epochs=search.epochs), pictures, out, resume=resume
-            )
-        else:
-            classifier = open_run(run)
-            recipe = slim_recipe(classifier, settings, epochs=search.epochs)
-            fit(recipe, dataset_root(classifier, data), out, resume=resume)
+        slim_run(run, out, settings, epochs=search.epochs, data=data, resume=resume)
 
     def to_bundle(source: Path, out: Path) -> None:
         with steps("open the run") as on_step:

@@ -10,14 +10,17 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vedette_converters.targets import Model
 from vedette_edge.errors import RuntimeBackendError, VedetteError
 from vedette_edge.manifest import StateTensor, Variant
 from vedette_edge.runtimes import StreamingSession, load
 from vedette_edge.types import FloatArray
+
+if TYPE_CHECKING:  # of the targets come libraries that take seconds to import, and a trial needs none
+    from vedette_converters.targets import Model
 
 __all__ = ["main", "survive"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from vedette_converters.bundle import BundleWriter
 from vedette_converters.calibration import calibration_clips, clip_feeds, stream_feeds
 from vedette_converters.forms import Forms, macs
-from vedette_converters.graph import Feed, Graph
+from vedette_converters.graph import Feed, Graph, lies_in
 from vedette_converters.parity import FP32_TOLERANCE, judge, prove
 from vedette_converters.plan import Wish
 from vedette_converters.samples import Samples
@@ -35,6 +36,17 @@ _COMPARED = 8  # clips that the sensitivity of a layer is measured on
 _GLANCE = 0.3  # seconds to time a form
 # A golden sample may be this much further away on a device than it is here, where rounding is coarse.
 _SLACK_FACTOR, _SLACK = 2.0, 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Made:
+    """A form that was written and loaded, not proved yet; `kept` are its layers in float."""
+
+    graph: Graph
+    model: Model
+    draft: Variant
+    session: Session | StreamingSession
+    kept: tuple[str, ...]
 
 
 class Maker:
@@ -62,54 +74,63 @@ class Maker:
             ProofError: when it is not good enough.
             MissingExtraError: when the runtime's libraries are not installed.
         """
-        graph = self._faster(wish)
         reasons = []
-        for kept in self._kept_float(wish):
-            model = self._build(wish, graph, kept)
-            session = self._load(wish, graph, model)
+        for made in self._tries(wish):
             try:
-                proof = self._prove(wish, session)
+                proof = self._prove(wish, made.session)
             except ProofError as error:
-                reasons.append(f"{error} (with {len(kept)} layers in float)" if kept else str(error))
+                reasons.append(
+                    f"{error} (with {len(made.kept)} layers in float)" if made.kept else str(error)
+                )
                 continue
-            files = tuple(writer.add(f"{wish.name}{suffix}", data) for suffix, data in model.files)
-            return _draft(wish, graph, model).model_copy(
+            files = tuple(writer.add(f"{wish.name}{suffix}", data) for suffix, data in made.model.files)
+            return made.draft.model_copy(
                 update={
                     "files": files,
                     "proof": proof,
-                    "kept_float": tuple(kept),
-                    "macs": macs(graph),
-                    "tolerance": self._tolerance(wish, session),
+                    "kept_float": made.kept,
+                    "macs": macs(made.graph),
+                    "tolerance": self._tolerance(wish, made.session),
                 }
             )
         raise ProofError(f"{wish.name}: {'; '.join(reasons)}")
 
-    def _faster(self, wish: Wish) -> Graph:
+    def _tries(self, wish: Wish) -> Iterator[_Made]:
+        """Yield the faster form; for int8 then again, with more and more layers left in float."""
+        if wish.precision != "int8":
+            yield self._fastest(wish, ())
+            return
+        always: tuple[str, ...] = getattr(self._subject.network, "keeps_float", ())
+        first = self._fastest(wish, always)
+        yield first
+        others = [layer for layer in self._ranking if not any(lies_in(layer, one) for one in always)]
+        for count in _KEPT:
+            if count < len(others):
+                yield self._try(wish, first.graph, (*always, *others[:count]))
+
+    def _fastest(self, wish: Wish, kept: tuple[str, ...]) -> _Made:
         """Return the form that is faster in the runtime, at this precision."""
         forms = self._forms.of(wish.runtime, wish.mode)
         if len(forms) == 1:
-            return forms[0]
-        times: dict[int, float] = {}
-        errors = []
-        for index, graph in enumerate(forms):
+            return self._try(wish, forms[0], kept)
+        timed, errors = [], []
+        for graph in forms:
             try:
-                model = self._build(wish, graph, ())
-                session = self._load(wish, graph, model)
-                times[index] = measure(session, [self._clip], seconds=_GLANCE).p50_ms
+                made = self._try(wish, graph, kept)
+                timed.append((measure(made.session, [self._clip], seconds=_GLANCE).p50_ms, made))
             except (BundleError, RuntimeBackendError) as error:
                 errors.append(error)
-        if not times:
+        if not timed:
             raise errors[0]
-        return forms[min(times, key=lambda index: times[index])]
+        return min(timed, key=lambda pair: pair[0])[1]
 
-    def _build(self, wish: Wish, graph: Graph, kept: Sequence[str]) -> Model:
+    def _try(self, wish: Wish, graph: Graph, kept: tuple[str, ...]) -> _Made:
+        """Write a form, leaving some layers in float, and load it."""
         feeds = self._feeds_of(graph) if wish.precision == "int8" else ()
-        return target(wish.runtime).build(graph, wish.precision, feeds, kept)
-
-    def _load(self, wish: Wish, graph: Graph, model: Model) -> Session | StreamingSession:
+        model = target(wish.runtime).build(graph, wish.precision, feeds, kept)
         draft = _draft(wish, graph, model)
         survive(model, draft, self._clip)
-        return load(model.contents, draft)
+        return _Made(graph, model, draft, load(model.contents, draft), kept)
 
     @property
     def _clip(self) -> FloatArray:
@@ -122,14 +143,6 @@ class Maker:
                 stream_feeds(self._subject, graph) if stream else clip_feeds(self._clips)
             )
         return self._feeds[graph.mode]
-
-    def _kept_float(self, wish: Wish) -> Iterator[Sequence[str]]:
-        """Yield the layers to leave in float, more with every try."""
-        yield ()
-        if wish.precision == "int8":
-            for count in _KEPT:
-                if count < len(self._ranking):
-                    yield self._ranking[:count]
 
     def _prove(self, wish: Wish, session: Session | StreamingSession) -> Proof:
         samples = self._samples.streams if wish.mode == "stream" else self._samples.clips

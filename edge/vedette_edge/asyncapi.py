@@ -21,6 +21,7 @@ from vedette_edge.topics import (
     Birth,
     CameraStatus,
     ConfigReport,
+    DriftReport,
     Event,
     Gap,
     GovernorState,
@@ -41,6 +42,7 @@ _PARAMETERS = {
     "label": "A label of a model, in lower case, of a-z, 0-9 and hyphens.",
     "name": f"Of the command: {', '.join(COMMANDS)}.",
     "host": "A control room.",
+    "model": "A model, as the configuration names it.",
 }
 # The braces are AsyncAPI's: its addresses are templates.
 _TOPICS = Topics("{site}", "{node}")
@@ -115,6 +117,13 @@ CHANNELS = (
         address=f"{ROOT}/{{site}}/{{node}}/cam/{{cam}}/count/{{label}}",
         content_type="text/plain",
         qos=0,
+        retain=True,
+    ),
+    _camera(
+        "drift",
+        "How far a camera is from what a model knows.",
+        DriftReport,
+        address=f"{ROOT}/{{site}}/{{node}}/cam/{{cam}}/drift/{{model}}",
         retain=True,
     ),
     _camera(

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from train_fixtures import cache, causal_run, data, own_run, run_directory
+from train_fixtures import cache, causal_run, data, own_run, own_small_run, run_directory, small_run
 
-__all__ = ["cache", "causal_run", "data", "own_run", "run_directory"]
+__all__ = ["cache", "causal_run", "data", "own_run", "own_small_run", "run_directory", "small_run"]
 
 
 @pytest.fixture

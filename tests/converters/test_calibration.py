@@ -7,6 +7,7 @@ from vedette_converters.calibration import calibration_clips, clip_feeds, stream
 from vedette_converters.streaming import stream_graph
 from vedette_converters.subjects import Judgeable, open_subject
 from vedette_edge.errors import DataError
+from vedette_train import quantise
 from vedette_train.runs import open_run
 
 
@@ -15,6 +16,12 @@ def test_calibration_clips_have_the_shape_of_the_input(run_directory):
     assert {clip.shape for clip in clips} == {(1, 3, 4, 32, 64)}
     assert len(clips) > 4
     assert clip_feeds(clips)[0]["clips"] is clips[0]
+
+
+def test_int8_is_calibrated_as_it_is_simulated(run_directory, data):
+    simulated = quantise.calibration_clips(open_run(run_directory), data)
+    converted = np.concatenate(calibration_clips(open_subject(run_directory)))
+    assert np.array_equal(simulated.numpy(), converted)
 
 
 def test_a_stream_is_calibrated_with_the_state_that_its_frames_meet(causal_run):

@@ -45,16 +45,16 @@ def test_the_version_is_printed(command):
     assert command("--version") == (0, f"vedette-convert {__version__}\n")
 
 
-def test_a_run_becomes_a_bundle_and_its_proof_is_shown(command, run_directory, tmp_path):
+def test_a_run_becomes_a_bundle_and_its_proof_is_shown(command, small_run, tmp_path):
     plain = ("--runtimes", "onnx", "--precisions", "fp32")
-    code, printed = command(run_directory, "--out", "bundle", "--release", 3, *plain)
+    code, printed = command(small_run, "--out", "bundle", "--release", 3, *plain)
     assert code == 0
     assert "bundle  (release 3)" in printed
     cells = [cell.strip() for cell in printed.replace("┃", "│").split("│")]
     assert "onnx-fp32-clip" in cells
     assert any(cell.startswith("100.0%") for cell in cells)
     assert open_bundle(tmp_path / "bundle").manifest.release == 3
-    assert command(run_directory, "--out", "bundle")[0] == 2
+    assert command(small_run, "--out", "bundle")[0] == 2
 
 
 def test_a_bundle_is_measured_once_and_its_report_is_written(command, tmp_path):

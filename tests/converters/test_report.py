@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vedette_converters.charts import spread
-from vedette_converters.figures import COLUMNS, rows
+from vedette_converters.figures import COLUMNS, evidence, rows
 from vedette_converters.replay import Replay, replay
 from vedette_converters.report import report_page, write_report
 from vedette_edge.bundle import open_bundle
+from vedette_edge.manifest import AnomalySpec
 from vedette_edge.types import Outputs
 
 SECTIONS = (
@@ -165,6 +166,14 @@ def test_a_row_holds_costs_speed_up_difference_and_drop(bundle):
     assert int8["difference"] == "score 1.0e-02\nheatmap r 0.9800"
     assert int8["accuracy"] == "0.900\n0.800 to 0.950"
     assert (stream["ms, p50 and p95"], stream["speed-up"]) == ("", "")
+
+
+def test_the_map_of_an_anomaly_is_drawn_on_the_scale_of_good_maps_and_others_on_their_own():
+    spec = AnomalySpec(threshold=1.0, scale=1.0, map_low=1.0, map_high=3.0)
+    good, bad = np.array([[[[0.0, 1.0, 2.5]]]], np.float32), np.array([[[[1.0, 4.0, 90.0]]]], np.float32)
+    np.testing.assert_allclose(evidence(good, 0, spec), [[0.0, 0.0, 0.25]])
+    np.testing.assert_allclose(evidence(bad, 0, spec), [[0.0, 0.5, 1.0]])
+    np.testing.assert_allclose(evidence(good, 0, None), [[0.0, 0.4, 1.0]])
 
 
 def test_a_benchmark_takes_the_place_of_what_the_builder_measured(bundle):

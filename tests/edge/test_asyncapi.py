@@ -67,7 +67,7 @@ def test_its_schemas_keep_to_draft_07(spec):
 
 def test_every_topic_of_the_contract_is_in_it():
     topics = Topics("{site}", "{node}")
-    names = {"camera": "{cam}", "label": "label", "name": "{name}"}
+    names = {"camera": "{cam}", "label": "label", "name": "{name}", "model": "{model}"}
     found = set()
     for name, member in inspect.getmembers(Topics):
         if name.startswith("_") or name in ("site", "node"):

@@ -43,3 +43,15 @@ def causal_run(tmp_path_factory):
 def own_run(run_directory, tmp_path):
     """A copy of the trained run that a test may spoil."""
     return shutil.copytree(run_directory, tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """A run whose network has few layers, and is converted soon; no test may change it."""
+    return trained(tmp_path_factory.getbasetemp(), "small-run", model={"name": "simple_3d"})
+
+
+@pytest.fixture
+def own_small_run(small_run, tmp_path):
+    """A copy of it that a test may spoil."""
+    return shutil.copytree(small_run, tmp_path / "run")

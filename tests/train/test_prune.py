@@ -89,7 +89,23 @@ def test_attention_keeps_all_its_channels():
             self.mix = nn.Conv3d(2, 4, 1)
 
     network = nn.Sequential(nn.Conv3d(3, 4, 1), Attention(), nn.Conv2d(3, 4, 1))
-    assert list(prunable(network)) == ["0"]
+    assert list(prunable(network)) == ["0", "2"]
+
+
+def test_a_network_of_2d_convolutions_is_masked_too(data, cache, tmp_path):
+    recipe = tiny_recipe(
+        model={"name": "early_fusion_2d"},
+        train__epochs=2,
+        train__prune={"start": 0.5, "end": 0.5, "warmup": 0, "epochs": 1},
+    )
+    train(recipe, data, tmp_path / "run", cache=cache)
+    network = build_network(recipe, 2)
+    network.load_state_dict(torch.load(tmp_path / "run" / "model.pt", weights_only=True))
+    assert prunable(network)
+    for conv in prunable(network).values():
+        zero = (conv.weight.flatten(1) == 0).all(dim=1).sum()
+        assert zero == round(0.5 * conv.out_channels)
+    assert read_history(tmp_path / "run")["pruned"] == pytest.approx([0.5, 0.5])
 
 
 def test_the_dual_stream_network_is_pruned_but_for_its_attention():

@@ -16,7 +16,7 @@ are left, and a ramp from 5 to 30 % takes 88 %.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
@@ -40,6 +40,9 @@ __all__ = [
     "weakest",
     "zero_channels",
 ]
+
+
+Convolution: TypeAlias = nn.Conv2d | nn.Conv3d
 
 
 def target_share(settings: PruneSettings, epoch: int) -> float:
@@ -104,8 +107,8 @@ def weakest(weight: Tensor, count: int) -> Tensor:
     return mask
 
 
-def prunable(network: nn.Module) -> dict[str, nn.Conv3d]:
-    """Return the 3D convolutions that may be pruned, by name.
+def prunable(network: nn.Module) -> dict[str, Convolution]:
+    """Return the convolutions that may be pruned, by name.
 
     A module with the attribute `prunable = False` keeps all that is in it: attention weighs channels that
     must all be there.
@@ -113,10 +116,10 @@ def prunable(network: nn.Module) -> dict[str, nn.Conv3d]:
     return dict(_walk(network, ""))
 
 
-def _walk(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Conv3d]]:
+def _walk(module: nn.Module, name: str) -> Iterator[tuple[str, Convolution]]:
     if getattr(module, "prunable", True) is False:
         return
-    if isinstance(module, nn.Conv3d):
+    if isinstance(module, nn.Conv2d | nn.Conv3d):
         yield name, module
     for child_name, child in module.named_children():
         yield from _walk(child, f"{name}.{child_name}" if name else child_name)
@@ -150,7 +153,7 @@ class Prunable(Protocol):
 class _Convolution:
     """The output channels of one convolution."""
 
-    def __init__(self, conv: nn.Conv3d) -> None:
+    def __init__(self, conv: Convolution) -> None:
         self._conv = conv
         self.channels = conv.out_channels
 

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vedette_edge.types import FloatArray
 from vedette_train.calibration import negative_log_likelihood
+from vedette_train.calibration_set import evenly, middle_and_ends, take_turns
 from vedette_train.console import progress
 from vedette_train.evaluate import (
     dataset_root,
@@ -36,8 +38,6 @@ from vedette_train.resume import check_out
 from vedette_train.runs import SPLIT_FILE, Run
 
 __all__ = ["Judged", "calibration_clips", "fine_tuning_recipe", "judge", "quantise_run"]
-
-_CALIBRATION_VIDEOS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,23 +139,18 @@ def judge(run: Run, data: Path, name: str) -> Iterator[Judged]:
         )
 
 
-def calibration_clips(
-    run: Run,
-    data: Path,
-    count: int = _CALIBRATION_VIDEOS,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> Tensor:
-    """Return the first window of `count` training videos, evenly chosen: (N, C, T, H, W) float32.
+def calibration_clips(run: Run, data: Path, on_progress: Callable[[int, int], None] | None = None) -> Tensor:
+    """Return what a conversion of the run would be calibrated with: (N, C, T, H, W) float32.
 
     Raises:
         DataError: when a video is missing or cannot be read.
     """
-    samples, spec, make_tensor = run.info.train, run.recipe.data.input, maker_of(run)
-    chosen = np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int))
-    tensors = []
-    for done, index in enumerate(chosen, start=1):
-        clips = video_clips(data / samples[index].name, spec, run.recipe.decision.hop)
-        tensors.append(make_tensor(next(clips), spec))
+    spec, make_tensor = run.recipe.data.input, maker_of(run)
+    chosen = take_turns(run.info.train)
+    clips: list[FloatArray] = []
+    for done, sample in enumerate(chosen, start=1):
+        windows = video_clips(data / sample.name, spec, run.recipe.decision.hop)
+        clips += middle_and_ends(np.concatenate([make_tensor(window, spec) for window in windows]))
         if on_progress:
             on_progress(done, len(chosen))
-    return torch.from_numpy(np.concatenate(tensors))
+    return torch.from_numpy(np.concatenate(evenly(clips)))

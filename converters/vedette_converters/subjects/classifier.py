@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,12 +18,13 @@ from vedette_edge.errors import DataError, UsageError
 from vedette_edge.manifest import Label, Provenance
 from vedette_edge.types import FloatArray
 from vedette_edge.video import read_frames
+from vedette_train.calibration_set import take_turns
 from vedette_train.data.split import PARTS
 from vedette_train.evaluate import dataset_root, video_clips
 from vedette_train.models import HeatmapModel
 from vedette_train.runs import Run, Sample, library_versions, open_run, stored_metrics
 
-__all__ = ["ClassifierSubject", "spread"]
+__all__ = ["ClassifierSubject"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class ClassifierSubject:
         train = self.run.info.train
         if not train:
             raise DataError(f"{self.run.directory} has no training part, which calibration is made of")
-        return self._read(spread(train, count))
+        return self._read(take_turns(train, count))
 
     def _read(self, samples: Iterable[Sample]) -> Iterator[Judgeable]:
         spec, hop = self.run.recipe.data.input, self.run.recipe.decision.hop
@@ -110,12 +110,3 @@ class ClassifierSubject:
         stream = FrameStream(spec)
         tensors = [stream.push(frame)[0] for frame in read_frames(path, spec.fps)]
         return np.concatenate([tensor for tensor in tensors if tensor is not None], axis=2)
-
-
-def spread(samples: Iterable[Sample], count: int) -> list[Sample]:
-    """Return the first `count` samples when the labels take turns."""
-    by_label: dict[str, list[Sample]] = {}
-    for sample in samples:
-        by_label.setdefault(sample.label, []).append(sample)
-    turns = zip_longest(*(by_label[label] for label in sorted(by_label)))
-    return [sample for turn in turns for sample in turn if sample is not None][:count]

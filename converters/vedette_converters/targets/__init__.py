@@ -1,10 +1,12 @@
 """The runtimes that models are written for, by name.
 
-Adding one takes a module with a function `build` (see `Target`) and one line in `TARGETS`.
+Adding one takes a module with a function `build` (see `Target`) and one line in `TARGETS`. A module that
+keeps something running between builds also has a function `release()`, which ends it.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,7 +16,7 @@ from vedette_converters.graph import Feed, Graph
 from vedette_edge.errors import MissingExtraError
 from vedette_edge.manifest import Precision, Runtime, StateTensor
 
-__all__ = ["TARGETS", "Model", "Target", "target"]
+__all__ = ["TARGETS", "Model", "Target", "release", "target"]
 
 TARGETS: dict[Runtime, str] = {
     "onnx": "vedette_converters.targets.onnx",
@@ -75,4 +77,12 @@ def target(runtime: Runtime) -> Target:
     try:
         return cast(Target, import_module(TARGETS[runtime]))
     except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or runtime, "convert" if runtime == "onnx" else runtime) from error
+        extra = "convert" if runtime == "onnx" else f"convert-{runtime}"
+        raise MissingExtraError(error.name or runtime, extra) from error
+
+
+def release() -> None:
+    """End what builds have left running for the next one, which starts it anew."""
+    for name in TARGETS.values():
+        if end := getattr(sys.modules.get(name), "release", None):
+            end()

@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable
 
 import onnx_ir as ir
 
+from vedette_converters.graph import lies_in
+
 __all__ = ["layer_of", "name_nodes", "nodes_of"]
 
 _NETWORK = "network."
@@ -43,19 +45,10 @@ def nodes_of(nodes: Iterable[str], layers: Collection[str]) -> list[str]:
 
     Args:
         nodes: names that `name_nodes` gave, or that begin with them.
-        layers: as in `network.named_modules()`.
-
-    Raises:
-        ValueError: when a layer has no node.
+        layers: as in `network.named_modules()`; a graph may have lost all nodes of one, such as those of a
+            bias of zeros.
     """
-    found: dict[str, list[str]] = {layer: [] for layer in layers}
-    for node in nodes:
-        for layer, own in found.items():
-            if f"{layer_of(node)}.".startswith(f"{layer}."):
-                own.append(node)
-    if missing := sorted(layer for layer, own in found.items() if not own):
-        raise ValueError(f"no operator of the graph belongs to: {', '.join(missing)}")
-    return sorted({node for own in found.values() for node in own})
+    return sorted({node for node in nodes if any(lies_in(layer_of(node), layer) for layer in layers)})
 
 
 def _layer(path: str) -> str:

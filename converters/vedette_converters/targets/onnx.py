@@ -58,7 +58,6 @@ def build(graph: Graph, precision: Precision, feeds: Sequence[Feed], keep_float:
 
     Raises:
         BundleError: when the exporter, ONNX's checker or ONNX Runtime refuses the graph.
-        ValueError: when `keep_float` has a layer that has no operator in the graph.
     """
     model = export(graph)
     _refuse_what_cannot_run(model)

@@ -38,7 +38,6 @@ def build(graph: Graph, precision: Precision, feeds: Sequence[Feed], keep_float:
 
     Raises:
         BundleError: when ONNX, by way of which the graph goes, or OpenVINO refuses it.
-        ValueError: when `keep_float` has a layer that has no operator in the graph.
     """
     model = _read(export(graph))
     if precision == "int8":

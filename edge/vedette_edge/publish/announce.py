@@ -25,7 +25,7 @@ __all__ = ["Announcer", "Description"]
 State = Literal["init", "ready", "degraded", "sleeping", "disconnected", "lost"]
 Status = Literal["online", "stalled", "offline", "disabled"]
 
-_SCHEMAS = {"state": 1, "birth": 2, "status": 1, "event": 1, "metrics": 1, "gap": 1, "command": 1}
+_SCHEMAS = {"state": 1, "birth": 2, "status": 1, "event": 1, "metrics": 1, "gap": 1, "drift": 1, "command": 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,14 @@ def test_a_dataset_that_is_not_there_is_told_before_anything_is_judged(own_run, 
         open_subject(own_run.directory, tmp_path / "nowhere")
 
 
+def test_the_head_of_drawn_defects_stays_in_float_and_an_autoencoder_does_not():
+    kept = {
+        name: ClipDetector(untrained_detector(**changes), 4).keeps_float for name, changes in KINDS.items()
+    }
+    assert kept["defects"] == kept["defects and patches"] == ("detector.head", "detector.last")
+    assert kept["featcae"] == ()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", KINDS.values(), ids=KINDS)
 def test_the_exported_detector_gives_the_same_score_and_map(changes):

@@ -4,11 +4,10 @@ import torch
 
 from vedette_converters.samples import read_samples
 from vedette_converters.subjects import open_subject
-from vedette_converters.subjects.classifier import spread
 from vedette_edge.errors import DataError, VideoError
 from vedette_edge.preprocess import to_tensor
 from vedette_train.evaluate import video_clips
-from vedette_train.runs import Sample, open_run
+from vedette_train.runs import open_run
 
 
 def test_the_windows_of_every_reported_video_are_what_the_network_is_given(run_directory, data):
@@ -39,11 +38,6 @@ def test_calibration_is_of_videos_that_were_trained_on(run_directory):
     names = [one.name for one in open_subject(run_directory).calibration(3)]
     assert len(names) == 3
     assert set(names) <= {sample.name for sample in run.info.train}
-
-
-def test_labels_take_turns_in_what_is_drawn():
-    samples = [Sample(name=name, label=name[0], group=name) for name in ("a1", "a2", "a3", "b1", "c1", "c2")]
-    assert [one.name for one in spread(samples, 5)] == ["a1", "b1", "c1", "a2", "c2"]
 
 
 def test_a_dataset_that_is_gone_or_lacks_a_video_is_an_error(run_directory, tmp_path):

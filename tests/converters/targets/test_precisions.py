@@ -9,6 +9,7 @@ from train_helpers import input_spec
 from vedette_converters.graph import CLIP_INPUT
 from vedette_converters.lowering import lowered_graph
 from vedette_converters.targets import target
+from vedette_converters.targets.nodes import nodes_of
 from vedette_train.models.mobilenet_v2_3d import MobileNetV2_3d
 
 FRAMES, SIDE, CLIPS = 2, 32, 2
@@ -47,6 +48,7 @@ def test_layers_that_are_to_stay_in_float_do(graph, clips):
     assert sum(found.values()) > len(found) / 2
 
 
-def test_a_layer_that_is_not_there_is_named(graph, clips):
-    with pytest.raises(ValueError, match=r"features\.99"):
-        target("onnx").build(graph, "int8", feeds(clips[:1]), ["features.99"])
+def test_a_layer_that_the_graph_has_lost_leaves_nothing_in_float():
+    nodes = ["features.1/Conv_0", "features.10/Conv_1", "features.1.expand/Conv_2/WithoutBiases", "/Add_3"]
+    assert nodes_of(nodes, ["features.1"]) == ["features.1.expand/Conv_2/WithoutBiases", "features.1/Conv_0"]
+    assert nodes_of(nodes, ["classifier.linear", "features.10"]) == ["features.10/Conv_1"]

@@ -1,5 +1,8 @@
 """LiteRT: names, numbers, precisions, layers in float, and what is refused."""
 
+import logging
+import sys
+
 import vedette_train.torchvision_compat  # noqa: F401 - before torchvision is imported
 
 import numpy as np
@@ -11,15 +14,21 @@ from model_helpers import seasoned
 from torch import nn
 from train_helpers import input_spec
 
+from vedette_converters.child import Child
 from vedette_converters.graph import Graph, clip_graph
 from vedette_converters.lowering import lowered_graph
-from vedette_converters.targets.tflite import build
+from vedette_converters.targets import tflite
+from vedette_converters.targets.tflite import build, release
 from vedette_edge.errors import BundleError
 from vedette_edge.manifest import StateTensor
 
 SPEC = input_spec(frames=3, height=16, width=16)
 
-pytestmark = pytest.mark.litert
+
+@pytest.fixture(scope="module", autouse=True)
+def released():
+    yield
+    release()
 
 
 class Tiny(nn.Module):
@@ -153,7 +162,7 @@ def test_another_conversion_gives_the_same_bytes_and_says_nothing(network, files
     assert content(again, "fp32") == files["fp32"]
     assert content(again, "int8") == files["int8"]
     assert capfd.readouterr() == ("", "")
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
 
 class Delayed(nn.Module):
@@ -204,10 +213,51 @@ class Unwritable(nn.Module):
         return torch.linalg.svdvals(heatmap).sum(dim=2), heatmap
 
 
+def test_litert_s_converter_stays_out_of_this_process(files):
+    assert files
+    assert not {"jax", "litert_torch"} & set(sys.modules)
+
+
+def test_a_converter_that_dies_is_a_sentence(graph, monkeypatch):
+    monkeypatch.setattr(tflite, "_write", lambda *_: Child("os:abort")())
+    with pytest.raises(BundleError, match=r"^LiteRT's converter fails .* died, code -6.*; choose another"):
+        build(graph, "fp32", [], ())
+
+
 def test_an_operator_that_litert_lacks_is_named_with_where_it_stands():
     graph = Graph(Unwritable().eval(), "clip", {"clips": torch.zeros(1, 3, 1, 8, 8)}, lowered=True)
     with pytest.raises(BundleError, match="no operator linalg_svd, which what follows layer 'layer'"):
         build(graph, "fp32", [], ())
+
+
+class Headed(nn.Module):
+    """A layer, and a head that normalises each picture by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.head = nn.Sequential(nn.Conv2d(4, 4, 1), nn.InstanceNorm2d(4, affine=True), nn.Conv2d(4, 2, 1))
+
+    def forward(self, clips):
+        heatmap = self.head(torch.relu(self.stem(clips[:, :, 0])))
+        return heatmap.mean(dim=(2, 3)), heatmap.unsqueeze(2)
+
+
+def test_what_stands_between_layers_that_are_kept_in_float_is_float_too():
+    torch.manual_seed(0)
+    graph = Graph(Headed().eval(), "clip", {"clips": torch.zeros(1, 3, 1, 8, 8)}, lowered=True)
+    clip = torch.randn(1, 3, 1, 8, 8)
+    with torch.inference_mode():
+        wanted = graph.module(clip)[1].numpy()
+    error = {}
+    for kept in ((), ("head",)):
+        (data,) = build(graph, "int8", [{"clips": clip.numpy()}], kept).contents
+        details = Interpreter(model_content=data).get_tensor_details()
+        rounded = {layer for layer in ("stem", "head.2") for one in details
+                   if one["dtype"] == np.int8 and layer in one["name"].split(";")[:-1]}  # fmt: skip
+        assert rounded == ({"stem"} if kept else {"stem", "head.2"})
+        error[kept] = np.abs(run(data, {"clips": clip.numpy()})["heatmap"] - wanted).max()
+    assert error[("head",)] < error[()]
 
 
 class Undecided(nn.Module):

@@ -12,7 +12,7 @@ from vedette_train.anomaly.mend import mend_reader
 from vedette_train.anomaly.recipe import anomaly_recipe_from_dict
 from vedette_train.anomaly.samples import TrainingPictures
 from vedette_train.anomaly.start import slim_detector, starting_detector
-from vedette_train.anomaly.training import _deal
+from vedette_train.anomaly.training import deal
 from vedette_train.costs import count_gmacs, parameter_count
 from vedette_train.slim.cut import cut, slimming_of
 from vedette_train.slim.settings import SlimSettings
@@ -63,7 +63,7 @@ def test_a_backbone_that_is_kept_gives_the_same_features():
 def test_a_slim_training_goes_on_as_slim_as_it_was(shared_run, surfaces, tmp_path):
     init = {"run": str(shared_run.directory), "slim": {"ratio": 0.5, "importance": "l1"}, "mend": 1}
     recipe = tiny_anomaly(init=init)
-    train, held_out, _ = _deal(scan_anomaly(surfaces), recipe)
+    train, held_out, _ = deal(scan_anomaly(surfaces), recipe)
     loops = [
         TrainingLoop(recipe, train, held_out, tmp_path / name, torch.device("cpu")) for name in ("one", "two")
     ]

@@ -24,6 +24,7 @@ class ClipDetector(nn.Module):
         self.detector = detector
         # The map begins behind its border, whose cells are as wide as its own.
         self.heatmap_cells = Cells(stride=float(stride), first=(detector.border + 0.5) * stride)
+        self.keeps_float = tuple(f"detector.{name}" for name in detector.keeps_float)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map clips (N, 3, 1, H, W) float32 to scores (N, 1)."""

@@ -65,9 +65,11 @@ class Detector(nn.Module, ABC):
 
     Attributes:
         reads: name of the layer that takes the features' channels.
+        keeps_float: names of layers that int8 leaves alone, with what stands between them.
     """
 
     reads: str
+    keeps_float: tuple[str, ...] = ()
 
     def __init__(self, reader: FeatureReader, recipe: AnomalyRecipe) -> None:
         """Freeze the backbone."""
@@ -204,6 +206,8 @@ class DrawnDefects(Detector):
     """
 
     reads = "head.0"
+    # Scores of good and bad pictures differ by less than a step of 8 bits, and the layers are small.
+    keeps_float = ("head", "last")
     bank: Tensor
     mean: Tensor
     std: Tensor

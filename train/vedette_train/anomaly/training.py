@@ -41,7 +41,7 @@ from vedette_train.console import log
 from vedette_train.memory import keep_freed_memory
 from vedette_train.runs import INFO_FILE, MODEL_FILE, library_versions
 
-__all__ = ["choose_device", "fit_anomaly"]
+__all__ = ["choose_device", "deal", "fit_anomaly"]
 
 
 def fit_anomaly(recipe: AnomalyRecipe, data: Path, out: Path, *, resume: bool = False) -> AnomalyRun:
@@ -66,7 +66,7 @@ def fit_anomaly(recipe: AnomalyRecipe, data: Path, out: Path, *, resume: bool = 
     torch.manual_seed(recipe.seed)
     device = choose_device(recipe.train.device)
     folder = scan_anomaly(data, test=recipe.data.test)
-    train, held_out, damaged = _deal(folder, recipe)
+    train, held_out, damaged = deal(folder, recipe)
     info = AnomalyInfo(
         data_root=str(data.resolve()),
         dataset=fingerprint(folder),
@@ -111,10 +111,15 @@ def _check_out(out: Path, resume: bool) -> None:
         raise UsageError(f"{out} holds no run to resume; leave --resume out to start one")
 
 
-def _deal(
-    folder: AnomalyFolder, recipe: AnomalyRecipe
-) -> tuple[list[Picture], list[Picture], dict[str, str]]:
-    """Leave out damaged pictures and hold some of the good ones out, twins together."""
+def deal(folder: AnomalyFolder, recipe: AnomalyRecipe) -> tuple[list[Picture], list[Picture], dict[str, str]]:
+    """Leave out damaged pictures and hold some of the good ones out, twins together.
+
+    Returns:
+        Those to train on, those that are held out, and by path why one was left out.
+
+    Raises:
+        DataError: when more are damaged than the recipe allows.
+    """
     whole, damaged = without_damaged(folder.train, recipe.data.max_unreadable)
     for reason in damaged.values():
         log(f"left out: {reason}", style="yellow")

@@ -13,7 +13,6 @@ from vedette_train.console import console
 
 if TYPE_CHECKING:
     from vedette_train.slim.compare import Row
-    from vedette_train.slim.settings import SlimSettings
 
 __all__ = ["app"]
 
@@ -54,6 +53,7 @@ def prune(
     """
     from vedette_train.anomaly.run import is_anomaly_run
     from vedette_train.settings import validate
+    from vedette_train.slim.rerun import compare, slim_run
     from vedette_train.slim.settings import SlimSettings
 
     # Backbones of ImageNet differ so much from layer to layer that a global ranking empties some of them.
@@ -68,50 +68,8 @@ def prune(
         "max_ratio": max(0.9, ratio),
     }
     settings = validate(values, SlimSettings, "vedette-train prune")
-    if pictures:
-        _print(out, _prune_detector(run, out, settings, epochs, lr, distil, data))
-    else:
-        _print(out, _prune_classifier(run, out, settings, epochs, lr, distil, data, cache))
-
-
-def _prune_classifier(
-    directory: Path,
-    out: Path,
-    settings: SlimSettings,
-    epochs: int,
-    lr: float | None,
-    distil: bool,
-    data: Path | None,
-    cache: Path | None,
-) -> list[Row]:
-    from vedette_train.evaluate import dataset_root
-    from vedette_train.fit import fit
-    from vedette_train.runs import open_run
-    from vedette_train.slim.rerun import compare_runs, slim_recipe
-
-    run = open_run(directory)
-    recipe = slim_recipe(run, settings, epochs=epochs, lr=lr, distil=distil)
-    return compare_runs(run, fit(recipe, dataset_root(run, data), out, cache=cache))
-
-
-def _prune_detector(
-    directory: Path,
-    out: Path,
-    settings: SlimSettings,
-    epochs: int,
-    lr: float | None,
-    distil: bool,
-    data: Path | None,
-) -> list[Row]:
-    from vedette_train.anomaly.run import open_anomaly_run
-    from vedette_train.anomaly.training import fit_anomaly
-    from vedette_train.slim.rerun import compare_anomaly_runs, refuse_other_pictures, slim_anomaly_recipe
-
-    run = open_anomaly_run(directory)
-    root = data or Path(run.info.data_root)
-    refuse_other_pictures(run, root)
-    recipe = slim_anomaly_recipe(run, settings, epochs=epochs, lr=lr, distil=distil)
-    return compare_anomaly_runs(run, fit_anomaly(recipe, root, out))
+    slim = slim_run(run, out, settings, epochs=epochs, lr=lr, distil=distil, data=data, cache=cache)
+    _print(out, compare(run, slim))
 
 
 def _print(out: Path, rows: list[Row]) -> None:

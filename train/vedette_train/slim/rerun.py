@@ -13,7 +13,7 @@ import torch
 
 from vedette_edge.errors import DataError
 from vedette_train.recipe import InitSettings, Recipe, recipe_from_dict
-from vedette_train.runs import METRICS_FILE, SPLIT_FILE, Run
+from vedette_train.runs import METRICS_FILE, SPLIT_FILE, Run, open_run
 from vedette_train.slim.compare import Row, measure, rows
 from vedette_train.slim.settings import SlimSettings
 
@@ -22,15 +22,62 @@ if TYPE_CHECKING:
     from vedette_train.anomaly.run import AnomalyRun
 
 __all__ = [
-    "compare_anomaly_runs",
-    "compare_runs",
+    "compare",
     "refuse_other_pictures",
     "slim_anomaly_recipe",
     "slim_recipe",
+    "slim_run",
 ]
 
 # Weights that are nearly right want smaller steps than those that started at random.
 _GENTLER = 1 / 3
+
+
+def slim_run(
+    directory: Path,
+    out: Path,
+    settings: SlimSettings,
+    *,
+    epochs: int,
+    lr: float | None = None,
+    distil: bool = True,
+    data: Path | None = None,
+    cache: Path | None = None,
+    resume: bool = False,
+) -> Run | AnomalyRun:
+    """Make a run of any kind again with fewer channels, and train it on.
+
+    Args:
+        directory: the dense one.
+        out: the slim run's folder; new or empty, or with `resume` that of a training to go on with.
+        settings: what leaves.
+        epochs: of training; 0: none.
+        lr: highest learning rate; None: a third of the run's.
+        distil: learn from the dense network, too.
+        data: the dataset, where it moved.
+        cache: of decoded videos; pictures have none.
+        resume: go on with what lies in `out`.
+
+    Raises:
+        ConfigError: when the run's recipe does not allow it.
+        VedetteError: as the training of its kind of run.
+    """
+    from vedette_train.anomaly.run import is_anomaly_run, open_anomaly_run
+
+    if is_anomaly_run(directory):
+        from vedette_train.anomaly.training import fit_anomaly
+
+        detector = open_anomaly_run(directory)
+        pictures = data or Path(detector.info.data_root)
+        refuse_other_pictures(detector, pictures)
+        of_pictures = slim_anomaly_recipe(detector, settings, epochs=epochs, lr=lr, distil=distil)
+        return fit_anomaly(of_pictures, pictures, out, resume=resume)
+    from vedette_train.evaluate import dataset_root
+    from vedette_train.fit import fit
+
+    run = open_run(directory)
+    recipe = slim_recipe(run, settings, epochs=epochs, lr=lr, distil=distil)
+    return fit(recipe, dataset_root(run, data), out, cache=cache, resume=resume)
 
 
 def slim_recipe(
@@ -108,12 +155,20 @@ def refuse_other_pictures(run: AnomalyRun, data: Path) -> None:
         )
 
 
-def compare_runs(before: Run, after: Run) -> list[Row]:
-    """Return what a run and its slim one cost and are worth.
+def compare(directory: Path, after: Run | AnomalyRun) -> list[Row]:
+    """Return what a run, of any kind, and its slim one cost and are worth.
 
     Raises:
         DataError: when the dense run has no figures.
     """
+    if isinstance(after, Run):
+        return _compare_runs(open_run(directory), after)
+    from vedette_train.anomaly.run import open_anomaly_run
+
+    return _compare_anomaly_runs(open_anomaly_run(directory), after)
+
+
+def _compare_runs(before: Run, after: Run) -> list[Row]:
     from vedette_train.report import read_metrics
 
     spec = before.recipe.data.input
@@ -124,8 +179,7 @@ def compare_runs(before: Run, after: Run) -> list[Row]:
     return rows(dense, slim, [(name.replace("_", " "), one[name], other[name]) for name in names])
 
 
-def compare_anomaly_runs(before: AnomalyRun, after: AnomalyRun) -> list[Row]:
-    """Return what a run of anomaly detection and its slim one cost and are worth."""
+def _compare_anomaly_runs(before: AnomalyRun, after: AnomalyRun) -> list[Row]:
     spec = before.recipe.spec
     example = torch.zeros(1, 3, spec.height, spec.width)
     dense, slim = measure([before.detector()[0], after.detector()[0]], example)
