@@ -108,6 +108,14 @@ CHANNELS = (
         retain=True,
     ),
     Channel("gap", _TOPICS.gap, "send", "What was dropped because too much waited.", Gap),
+    Channel(
+        "doctor",
+        _TOPICS.doctor,
+        "send",
+        "Where `edge-agent doctor` tries whether the node may write; nobody need read it.",
+        None,
+        content_type="text/plain",
+    ),
     _camera("status", "Whether a camera gives frames.", CameraStatus, retain=True),
     _camera("events", "What a camera saw.", Event),
     _camera(
