@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from vedette_edge.assembly import Assembled, Assembler
 from vedette_edge.capture import Status
@@ -48,6 +49,15 @@ def _held_back(camera: CameraConfig, step: Step, *, off: bool) -> CameraConfig:
     return camera.model_copy(update={"capture": capture, "enabled": camera.enabled and not off})
 
 
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """A camera that ends, since when, and the status that it then has, unless a successor has one."""
+
+    assembled: Assembled
+    since: float
+    last_word: tuple[Status, str]
+
+
 class Fleet:
     """All cameras of the node."""
 
@@ -77,7 +87,7 @@ class Fleet:
         self._watch = watch
         self._on_status = on_status
         self._step = LADDER[0]
-        self._leaving: list[tuple[Assembled, float]] = []
+        self._leaving: list[_Leaving] = []
         self._running = {
             camera.id: assembler.build(config, camera, models) for camera in config.cameras if camera.enabled
         }
@@ -102,7 +112,9 @@ class Fleet:
     @property
     def ended(self) -> bool:
         """Whether no thread of a camera runs."""
-        cameras = [one.camera for one in self._running.values()] + [one.camera for one, _ in self._leaving]
+        cameras = [one.camera for one in self._running.values()] + [
+            one.assembled.camera for one in self._leaving
+        ]
         return all(camera.finished for camera in cameras)
 
     @property
@@ -161,9 +173,7 @@ class Fleet:
         anew = [name for name in (*change.added, *change.changed) if wanted[name].enabled]
         built = {name: self._assembler.build(config, wanted[name], models) for name in anew}
         for name in (*change.removed, *change.changed):
-            self._part_with(name)
-            if name in change.removed:
-                self._on_status(name, "offline", "removed from the configuration")
+            self._part_with(name, removed=name in change.removed)
         for name in change.retuned:
             if name in self._running:
                 old = self._running[name]
@@ -171,7 +181,7 @@ class Fleet:
                 self._running[name].heed(self._step)
         self._config, self._models = config, models
         self._running |= built
-        for name in (*change.added, *change.changed):
+        for name in change.added:
             if not wanted[name].enabled:
                 self._on_status(name, "disabled", "")
         self.tend()
@@ -179,15 +189,22 @@ class Fleet:
     def tend(self) -> None:
         """Start what waits for its predecessor to end. Call it often."""
         now = time.monotonic()
-        waited = [(one, since) for one, since in self._leaving if not one.camera.finished]
-        for one, since in waited:
-            if now - since >= _PATIENCE:
-                _log.error("camera '%s' does not end; its successor starts beside it", one.config.id)
-        self._leaving = [(one, since) for one, since in waited if now - since < _PATIENCE]
-        held = {one.config.id for one, _ in self._leaving}
-        for name, one in self._running.items():
-            if not one.camera.started and name not in held:
-                self._begin(one)
+        staying: list[_Leaving] = []
+        for one in self._leaving:
+            name, ended = one.assembled.config.id, one.assembled.camera.finished
+            if not ended and now - one.since < _PATIENCE:
+                staying.append(one)
+                continue
+            if not ended:
+                _log.error("camera '%s' does not end; its successor starts beside it", name)
+            # Only now: its own last word is that it is offline.
+            if name not in self._running:
+                self._on_status(name, *one.last_word)
+        self._leaving = staying
+        held = {one.assembled.config.id for one in staying}
+        for name, running in self._running.items():
+            if not running.camera.started and name not in held:
+                self._begin(running)
 
     def _begin(self, one: Assembled) -> None:
         for beat in one.camera.heartbeats:
@@ -195,8 +212,13 @@ class Fleet:
         one.heed(self._step)
         one.camera.start()
 
-    def _part_with(self, name: str) -> None:
+    def _part_with(self, name: str, *, removed: bool) -> None:
+        last_word: tuple[Status, str] = (
+            ("offline", "removed from the configuration") if removed else ("disabled", "")
+        )
         one = self._running.pop(name, None)
         if one is not None and one.camera.started:
             one.camera.stop()
-            self._leaving.append((one, time.monotonic()))
+            self._leaving.append(_Leaving(one, time.monotonic(), last_word))
+        else:
+            self._on_status(name, *last_word)
