@@ -51,11 +51,11 @@ def _held_back(camera: CameraConfig, step: Step, *, off: bool) -> CameraConfig:
 
 @dataclass(frozen=True, slots=True)
 class _Leaving:
-    """A camera that ends, since when, and the status that it then has, unless a successor has one."""
+    """A camera that ends, since when, and the status that it then has; None where a successor has one."""
 
     assembled: Assembled
     since: float
-    last_word: tuple[Status, str]
+    last_word: tuple[Status, str] | None
 
 
 class Fleet:
@@ -112,10 +112,8 @@ class Fleet:
     @property
     def ended(self) -> bool:
         """Whether no thread of a camera runs."""
-        cameras = [one.camera for one in self._running.values()] + [
-            one.assembled.camera for one in self._leaving
-        ]
-        return all(camera.finished for camera in cameras)
+        every = [*self._running.values(), *(one.assembled for one in self._leaving)]
+        return all(one.camera.finished for one in every)
 
     @property
     def errors(self) -> list[Exception]:
@@ -173,7 +171,7 @@ class Fleet:
         anew = [name for name in (*change.added, *change.changed) if wanted[name].enabled]
         built = {name: self._assembler.build(config, wanted[name], models) for name in anew}
         for name in (*change.removed, *change.changed):
-            self._part_with(name, removed=name in change.removed)
+            self._part_with(name, _last_word(wanted.get(name)))
         for name in change.retuned:
             if name in self._running:
                 old = self._running[name]
@@ -198,7 +196,7 @@ class Fleet:
             if not ended:
                 _log.error("camera '%s' does not end; its successor starts beside it", name)
             # Only now: its own last word is that it is offline.
-            if name not in self._running:
+            if one.last_word is not None:
                 self._on_status(name, *one.last_word)
         self._leaving = staying
         held = {one.assembled.config.id for one in staying}
@@ -212,13 +210,17 @@ class Fleet:
         one.heed(self._step)
         one.camera.start()
 
-    def _part_with(self, name: str, *, removed: bool) -> None:
-        last_word: tuple[Status, str] = (
-            ("offline", "removed from the configuration") if removed else ("disabled", "")
-        )
+    def _part_with(self, name: str, last_word: tuple[Status, str] | None) -> None:
         one = self._running.pop(name, None)
         if one is not None and one.camera.started:
             one.camera.stop()
             self._leaving.append(_Leaving(one, time.monotonic(), last_word))
-        else:
+        elif last_word is not None:
             self._on_status(name, *last_word)
+
+
+def _last_word(wanted: CameraConfig | None) -> tuple[Status, str] | None:
+    """Return the status of a camera that has ended, or None where a successor tells its own."""
+    if wanted is None:
+        return "offline", "removed from the configuration"
+    return None if wanted.enabled else ("disabled", "")

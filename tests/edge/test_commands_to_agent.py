@@ -64,10 +64,9 @@ def pictures(listener):
 
 
 def going_on(listener, name):
-    told = {
-        kind: {one["id"] for one in events(listener, name) if one["type"] == kind} for kind in ("new", "end")
-    }
-    return told["new"] - told["end"]
+    told = events(listener, name)
+    new, end = ({one["id"] for one in told if one["type"] == kind} for kind in ("new", "end"))
+    return new - end
 
 
 def rewrite(config, change):
