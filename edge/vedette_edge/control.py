@@ -29,8 +29,9 @@ _PATIENCE = 60.0  # seconds; loading a model takes some
 class Errands:
     """What other threads want done on the supervisor's thread."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, patience: float = _PATIENCE) -> None:
+        """Begin with none; `patience` is how long to wait for the supervisor, seconds."""
+        self._patience = patience
         self._waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     def have_done(self, errand: Callable[[], T]) -> T:
@@ -51,10 +52,10 @@ class Errands:
 
         self._waiting.put(do)
         try:
-            return future.result(_PATIENCE)
+            return future.result(self._patience)
         except FutureTimeoutError:
             future.cancel()
-            raise UsageError(f"the agent did not come to it within {_PATIENCE:g} s") from None
+            raise UsageError(f"the agent did not come to it within {self._patience:g} s") from None
 
     def run(self) -> None:
         """Do what waits; on the supervisor's thread."""
