@@ -11,7 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.chdir(Path(__file__).parent)
 
 import agent  # noqa: E402
+import capacity  # noqa: E402
 import compression  # noqa: E402
+import device  # noqa: E402
 import inference  # noqa: E402
 import outbox  # noqa: E402
 import reading  # noqa: E402
@@ -22,7 +24,7 @@ def main() -> None:
     """Run all benchmarks."""
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print("each line: subject against reference, median milliseconds, ratio reference / subject (range)\n")
-    for module in (inference, compression, agent, outbox, training_step, reading):
+    for module in (inference, compression, agent, outbox, device, capacity, training_step, reading):
         for line in module.run():
             print(line, flush=True)
 

@@ -35,7 +35,7 @@ def run() -> Iterator[str]:
         folder = Path(name)
         network = causal_network()
         bundle = write_network_bundle(folder / "bundle", network)
-        video = _video(folder)
+        video = write_camera(folder, SECONDS)
         session = OnnxSession((bundle / "onnx-clip.onnx").read_bytes())
         ways: dict[str, Callable[[], float]] = {
             "the agent, streaming": lambda: _agent(folder, bundle, video, "stream"),
@@ -55,11 +55,10 @@ def run() -> Iterator[str]:
         yield f"{way:<24} {middle:5.1f} cameras of 720p25 {spread:<16} {gain}"
 
 
-def _video(folder: Path) -> Path:
-    """Write 720p25; as H.264, which cameras send, where ffmpeg is installed."""
-    path = folder / "camera.mp4"
-    write_timeline_video(path, seconds=SECONDS, seed=1)
-    scaled = folder / "camera-720.mp4"
+def write_camera(folder: Path, seconds: float) -> Path:
+    """Write 720p25 as H.264, which is what cameras send; needs ffmpeg."""
+    path, scaled = folder / "camera.mp4", folder / "camera-720.mp4"
+    write_timeline_video(path, seconds=seconds, seed=1)
     command = ["ffmpeg", "-y", "-loglevel", "error", "-i", str(path), "-vf", "scale=1280:720", "-r", "25"]
     subprocess.run([*command, "-c:v", "libx264", "-preset", "veryfast", str(scaled)], check=True)
     return scaled

@@ -35,6 +35,7 @@ def make_watcher(shared_bundle):
     def make(
         session=session,
         now=lambda: NOW,
+        live=False,
         on_verdict=None,
         zones=None,
         begins_in=None,
@@ -60,6 +61,7 @@ def make_watcher(shared_bundle):
             rules=[Rule(1, rules, zones=begins_in, schedule=schedule)],
             zones=Zones(zones or {}, manifest.input, manifest.outputs),
             events=events,
+            live=live,
             now=now,
             on_verdict=on_verdict,
         )
@@ -144,6 +146,21 @@ def test_a_stream_that_starts_again_is_dated_anew(make_watcher):
     assert [event.type for event in events] == ["new", "end", "new", "end"]
     assert events[1].end_time < NOW + 3
     assert events[2].start_time == pytest.approx(NOW + 500 + events[2].start_position, abs=0.01)
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 3600.0])
+def test_a_clock_that_is_set_dates_a_live_camera_anew_and_a_file_never(make_watcher, jump):
+    for live in (True, False):
+        frames, clock = scene((1, False), (1, True), (2, False), (1, True), (1, False)), [0.0, 0.0]
+        watcher = make_watcher(now=lambda clock=clock: NOW + clock[0] + clock[1], live=live)
+        messages = []
+        for frame in frames:
+            clock[0], clock[1] = frame.time, jump if frame.time >= 3 else 0.0
+            messages += watcher.push(frame)
+        new = [event for event in events_of(messages + watcher.finish()) if event.type == "new"]
+        assert new[0].start_time == pytest.approx(NOW + new[0].start_position, abs=0.1)
+        expected = NOW + new[1].start_position + (jump if live else 0.0)
+        assert new[1].start_time == pytest.approx(expected, abs=0.1)
 
 
 def test_an_empty_stream_says_nothing(make_watcher):
