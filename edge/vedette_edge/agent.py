@@ -205,7 +205,7 @@ class Agent:
             VedetteError: as `run_agent` says.
         """
         self._link.start()
-        self._greet()
+        self._greet(*(camera.id for camera in self._config.cameras))
         if self._config.commands.enabled:
             self._commander.start()
         self._fleet.start()
@@ -352,11 +352,12 @@ class Agent:
             on_verdict=on_verdict,
         )
 
-    def _greet(self) -> None:
-        """Say that nothing goes on yet, and introduce the cameras to Home Assistant."""
+    def _greet(self, *new: str) -> None:
+        """Say that nothing goes on yet on new cameras, and introduce all to Home Assistant."""
         for camera in self._announced_cameras():
-            for message in self._counts.zero(camera.id, camera.labels):
-                self._link.announce(message)
+            if camera.id in new:
+                for message in self._counts.zero(camera.id, camera.labels):
+                    self._link.announce(message)
         if self._config.home_assistant.enabled:
             self._link.announce(self._discovery())
 
@@ -397,7 +398,7 @@ class Agent:
         for camera in change.removed:
             self.overview.forget(camera)
         if change != Difference():
-            self._greet()
+            self._greet(*change.added)
             self._link.introduce()
 
     def _over(self) -> bool:
