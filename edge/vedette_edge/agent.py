@@ -23,22 +23,23 @@ from pathlib import Path
 from vedette_edge.assembly import Assembler, OnVerdict
 from vedette_edge.broker import EmbeddedBroker
 from vedette_edge.capture import Status
-from vedette_edge.config import AgentConfig, MqttConfig, alarm_labels, load_config
+from vedette_edge.config import AgentConfig, MqttConfig, load_config
 from vedette_edge.control import AgentControl, Errands
 from vedette_edge.engine import Engine, load_models
 from vedette_edge.errors import BrokerError, UsageError, VedetteError, VideoError
 from vedette_edge.fleet import Fleet, effective
 from vedette_edge.health import Notifier, Watchdog
+from vedette_edge.introduction import announced_cameras, description
 from vedette_edge.operation.governing import Governing
 from vedette_edge.operation.governor import LADDER, Step
 from vedette_edge.operation.overview import Overview, Parts
 from vedette_edge.operation.reload import Difference, apply_remote, difference, reload_config
 from vedette_edge.operation.sensors import Sensors, SystemSensors
 from vedette_edge.operation.serving import served
-from vedette_edge.publish.announce import Announcer, Description
+from vedette_edge.publish.announce import Announcer
 from vedette_edge.publish.base import Message
 from vedette_edge.publish.counts import ActiveCounts, CountingSink
-from vedette_edge.publish.home_assistant import AnnouncedCamera, Greeter, discovery
+from vedette_edge.publish.home_assistant import Greeter, discovery
 from vedette_edge.publish.mqtt import MqttLink
 from vedette_edge.publish.outbox import Outbox
 from vedette_edge.publish.routes import Route
@@ -50,7 +51,7 @@ from vedette_edge.remote.commands import Limits
 from vedette_edge.remote.control import Outcome
 from vedette_edge.remote.seen import Seen
 from vedette_edge.score_log import score_log
-from vedette_edge.topics import BirthCamera, BirthModel, ConfigReport, GovernorState, Topics
+from vedette_edge.topics import ConfigReport, GovernorState, Topics
 
 __all__ = ["Agent", "broker_of", "run_agent"]
 
@@ -156,7 +157,9 @@ class Agent:
         self._errands = Errands()
         self._boot = secrets.token_hex(8)
         self._topics = Topics(config.site, config.node)
-        self._announcer = Announcer(self._topics, self._boot, self._description, time.time)
+        self._announcer = Announcer(
+            self._topics, self._boot, lambda: description(self._config, self._models), time.time
+        )
         self._commander = Commander(
             self._topics,
             AgentControl(self, self._errands),
@@ -354,7 +357,7 @@ class Agent:
 
     def _greet(self, *new: str) -> None:
         """Say that nothing goes on yet on new cameras, and introduce all to Home Assistant."""
-        for camera in self._announced_cameras():
+        for camera in announced_cameras(self._config, self._models):
             if camera.id in new:
                 for message in self._counts.zero(camera.id, camera.labels):
                     self._link.announce(message)
@@ -364,23 +367,10 @@ class Agent:
     def _discovery(self) -> Message:
         return discovery(
             self._topics,
-            self._announced_cameras(),
+            announced_cameras(self._config, self._models),
             prefix=self._config.home_assistant.prefix,
             metrics_interval=self._config.metrics_interval,
         )
-
-    def _announced_cameras(self) -> list[AnnouncedCamera]:
-        content_type = f"image/{self._config.snapshots.format}"
-        found = []
-        for camera in self._config.cameras:
-            manifests = [self._models[name].manifest for name in self._config.models_of(camera)]
-            labels = [
-                manifest.labels[index].name
-                for manifest in manifests
-                for index in alarm_labels(camera, manifest)
-            ]
-            found.append(AnnouncedCamera(camera.id, tuple(dict.fromkeys(labels)), content_type))
-        return found
 
     def _converge(self) -> None:
         """Run what shall run now.
@@ -393,8 +383,8 @@ class Agent:
         models = self._models
         if change.models_added or change.models_removed or change.models_changed:
             models = load_models(shall_run, self.variant_changed, ledger=self._models.ledger)
-        self._models = models
         self._fleet.converge(shall_run, models, change)
+        self._models = models
         for camera in change.removed:
             self.overview.forget(camera)
         if change != Difference():
@@ -463,22 +453,6 @@ class Agent:
             self._converge()
         except VedetteError as error:
             _log.error("governor: step %d cannot be taken: %s", step.number, error)
-
-    def _description(self) -> Description:
-        models = [
-            BirthModel(
-                name=name,
-                title=model.manifest.name,
-                sha256=model.bundle.digest,
-                variant=model.variant.name,
-                runtime=model.variant.runtime,
-                mode=model.variant.mode,
-                labels=tuple(label.name for label in model.manifest.labels),
-            )
-            for name, model in self._models.items()
-        ]
-        cameras = [BirthCamera(id=camera.id, source=camera.source.type) for camera in self._config.cameras]
-        return Description(tuple(models), tuple(cameras))
 
     def _on_status(self, camera: str, status: Status, reason: str) -> None:
         self.overview.note_status(camera, status, reason)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from footage import DATA, on_footage
 from tamper import played
 
 from vedette_edge.config.gate import GateConfig
@@ -21,7 +22,6 @@ from vedette_edge.video import read_frames
 
 __all__ = ["Passage", "after_idle", "run", "watch"]
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 _IDLE, _FPS, _NOISE = 12.0, 12.5, 2
 _SETTLED = 6.0  # seconds after which the gate should have closed
 
@@ -92,15 +92,5 @@ def run(data: Path = DATA) -> Iterator[str]:
         yield f"{video.name}: {len(frames)} frames, {share:.1%} saved"
 
 
-def main() -> int:
-    """Print the figures; return the exit code."""
-    if not DATA.is_dir():
-        print(f"no footage at {DATA}", file=sys.stderr)
-        return 1
-    for line in run():
-        print(line, flush=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(on_footage(run))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from footage import DATA, on_footage
 from numpy.typing import NDArray
 
 from vedette_edge.config.gate import TamperConfig
@@ -21,7 +22,6 @@ from vedette_edge.video import read_frames
 
 __all__ = ["BENIGN", "TAMPERINGS", "changes_of", "played", "run", "tampered"]
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "surveillance"
 _SECONDS, _FROM, _FPS = 60.0, 30.0, 5.0
 
 Change = Callable[[Image, float], Image]
@@ -128,7 +128,7 @@ BENIGN: dict[str, Callable[[], Change]] = {
 }
 
 
-def run(data: Path = DATA) -> Iterator[str]:
+def run(data: Path = DATA / "surveillance") -> Iterator[str]:
     """Yield a line a change of the picture."""
     videos = [list(read_frames(video)) for video in sorted(data.iterdir())]
     for name, make in BENIGN.items():
@@ -145,15 +145,5 @@ def run(data: Path = DATA) -> Iterator[str]:
         yield f"{name}: {len(delays)} of {len(videos)} found, {right} as {kind}; s: {delays}; {told}"
 
 
-def main() -> int:
-    """Print the figures; return the exit code."""
-    if not DATA.is_dir():
-        print(f"no footage at {DATA}", file=sys.stderr)
-        return 1
-    for line in run():
-        print(line, flush=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(on_footage(run))

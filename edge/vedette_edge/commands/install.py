@@ -44,10 +44,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="NAME",
         help=f"{_AUTO} (the default), {_NONE}, or a name that `board` lists",
     )
-    install.add_argument(
-        "--root", type=Path, default=_ROOT, metavar="DIR", help="of an image that does not run"
-    )
-    install.add_argument("--dry-run", action="store_true", help="only say what would be written")
+    _add_place(install)
     install.set_defaults(command=_install)
 
     uninstall = commands.add_parser(
@@ -57,10 +54,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         epilog="example: sudo edge-agent uninstall --purge",
     )
     uninstall.add_argument("--purge", action="store_true", help="remove configuration, keys and state, too")
-    uninstall.add_argument(
-        "--root", type=Path, default=_ROOT, metavar="DIR", help="of an image that does not run"
-    )
-    uninstall.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    _add_place(uninstall)
     uninstall.set_defaults(command=_uninstall)
 
     board = commands.add_parser(
@@ -70,6 +64,13 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         epilog="example: edge-agent board",
     )
     board.set_defaults(command=_board)
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--root", type=Path, default=_ROOT, metavar="DIR", help="of an image that does not run"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
 
 
 def _install(options: argparse.Namespace) -> None:
