@@ -166,9 +166,10 @@ class Assembler:
             ConfigError: when its settings do not fit its models, or a detector for its privacy is missing.
         """
         watching = {name: self._watch(camera, models[name]) for name in config.models_of(camera)}
+        rates = self._rates(camera, [one.model for one in watching.values()])
         running = Camera(
             camera.id,
-            lambda pause: open_capture(camera, pause, partial(self._on_status, camera.id)),
+            lambda pause: open_capture(camera, pause, partial(self._on_status, camera.id), rates),
             self._pipeline(camera, watching),
             self._sink,
             pressure=camera.pressure,
@@ -176,6 +177,12 @@ class Assembler:
             on_messages=partial(self._on_messages, camera.id),
         )
         return Assembled(camera, running, watching)
+
+    def _rates(self, camera: CameraConfig, models: Sequence[Model]) -> list[float]:
+        """Return at which rates anybody takes frames; none where each is looked at."""
+        if camera.capture.frames == "all" or camera.gate.enabled:
+            return []
+        return [*(model.rate for model in models), *self._keeper.rates]
 
     def rebuild(
         self, old: Assembled, config: AgentConfig, camera: CameraConfig, models: Mapping[str, Model]

@@ -70,9 +70,13 @@ class Camera:
             threading.Thread(target=self._infer, name=f"inference-{name}", daemon=True),
         ]
         self.heartbeats = [Heartbeat(thread.name) for thread in self._threads]
-        self.frames = 0
         self.events = 0
         self.error: Exception | None = None
+
+    @property
+    def frames(self) -> int:
+        """Frames that the camera gave."""
+        return self._source.seen
 
     @property
     def dropped(self) -> int:
@@ -126,7 +130,6 @@ class Camera:
         beat = self.heartbeats[0]
         try:
             for frame in self._source.frames():
-                self.frames += 1
                 if not self._queue.put((frame, time.monotonic()), beat.beat):
                     return
         except Exception as error:

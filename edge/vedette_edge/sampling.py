@@ -20,15 +20,16 @@ Training, evaluation, parity proof and the device all use this module, so they s
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["Clip", "ClipSampler", "TickSampler", "sample_clips"]
+__all__ = ["Clip", "ClipSampler", "Demand", "TickSampler", "sample_clips"]
 
 T = TypeVar("T")
 
 DEFAULT_MAX_GAP = 2.0
+_LEAST_RATE = 2.0  # per second
 _ROUNDING = 1e-6  # seconds; time stamps come from containers with rational time bases
 
 
@@ -75,6 +76,28 @@ class TickSampler:
         passed = int((time - self._origin + _ROUNDING) * self._fps) + 1 - self._ticks
         self._ticks += passed
         return passed, anew
+
+
+class Demand:
+    """Says which items of a stream a sampler of one of several rates takes: the others need not be made.
+
+    Such a sampler takes the same items of those that are left, as long as none follows another after more
+    than 1.5 seconds.
+    """
+
+    def __init__(self, rates: Collection[float] = ()) -> None:
+        """Ask for what is sampled at `rates` per second; without one, for all."""
+        # Twice a second at least, so that nobody takes what is left out for a gap, or for a stall.
+        self._samplers = [TickSampler(rate) for rate in {_LEAST_RATE, *rates}] if rates else []
+        self.seen = 0
+
+    def __call__(self, time: float) -> bool:
+        """Tell whether the next item, at `time`, is asked for."""
+        self.seen += 1
+        if not self._samplers:
+            return True
+        taken = [sampler.push(time)[0] > 0 for sampler in self._samplers]
+        return any(taken)
 
 
 class ClipSampler(Generic[T]):

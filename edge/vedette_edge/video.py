@@ -8,7 +8,7 @@ off later simply ends there, as a camera does. In a folder, every picture must b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -25,7 +25,9 @@ _FALLBACK_FPS = 25.0
 _CHUNKS = re.compile(r"(\D+)|(\d+)")
 
 
-def read_frames(path: Path, folder_fps: float = _FALLBACK_FPS) -> Iterator[Frame]:
+def read_frames(
+    path: Path, folder_fps: float = _FALLBACK_FPS, wanted: Callable[[float], bool] = lambda _time: True
+) -> Iterator[Frame]:
     """Yield the frames of a video file, or of a folder of pictures.
 
     Times are the container's presentation times, from zero. Containers without usable times (some AVI
@@ -36,6 +38,7 @@ def read_frames(path: Path, folder_fps: float = _FALLBACK_FPS) -> Iterator[Frame
             pictures become 8-bit BGR, and each keeps its own size.
         folder_fps: pictures a second in a folder, which has no clock. With the network's own rate each
             picture is one sample.
+        wanted: asked once of each frame of a file in turn, by its time; only those it wants are converted.
 
     Raises:
         VideoError: when the file is missing, not a video, or holds no readable frame; when a folder has no
@@ -50,7 +53,7 @@ def read_frames(path: Path, folder_fps: float = _FALLBACK_FPS) -> Iterator[Frame
     try:
         if not capture.isOpened():
             raise VideoError(f"{path}: not a video that FFmpeg can open (empty, audio only, or damaged)")
-        yield from _frames_of(capture, path)
+        yield from _frames_of(capture, path, wanted)
     finally:
         capture.release()
 
@@ -76,22 +79,23 @@ def _pictures_of(folder: Path, fps: float) -> Iterator[Frame]:
         yield Frame(np.asarray(image, dtype=np.uint8), index / fps)
 
 
-def _frames_of(capture: cv2.VideoCapture, path: Path) -> Iterator[Frame]:
+def _frames_of(capture: cv2.VideoCapture, path: Path, wanted: Callable[[float], bool]) -> Iterator[Frame]:
     stated = capture.get(cv2.CAP_PROP_FPS)
     period = 1.0 / (stated if 0 < stated < 1000 else _FALLBACK_FPS)
     origin = last = 0.0
     count = 0
-    while True:
-        ok, image = capture.read()
-        if not ok:
-            break
+    while capture.grab():
         time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
         if count == 0:
             origin = time
         time -= origin
         if count > 0 and time <= last:
             time = last + period
-        yield Frame(np.asarray(image, dtype=np.uint8), time)
+        if wanted(time):
+            good, image = capture.retrieve()
+            if not good:
+                break
+            yield Frame(np.asarray(image, dtype=np.uint8), time)
         last = time
         count += 1
     if count == 0:

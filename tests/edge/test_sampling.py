@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette_edge.sampling import ClipSampler, TickSampler, sample_clips
+from vedette_edge.sampling import ClipSampler, Demand, TickSampler, sample_clips
 
 steps = st.lists(st.floats(0.001, 1.9), min_size=1, max_size=200)
 
@@ -36,6 +36,32 @@ def test_ticks_follow_time_whatever_the_frame_rate(gaps, fps):
     times = [time for time, _ in stream_of(gaps)]
     total = sum(sampler.push(time)[0] for time in times)
     assert abs(total - (times[-1] * fps + 1)) <= 1
+
+
+@given(
+    st.lists(st.floats(0.001, 1.4) | st.floats(2.1, 9.0), min_size=1, max_size=100),
+    st.sets(st.sampled_from([0.1, 1.0, 4.0, 7.5, 25.0]), min_size=1),
+)
+def test_who_samples_what_is_asked_for_takes_the_same_as_who_samples_all(gaps, rates):
+    demand = Demand(rates)
+    times = [time for time, _ in stream_of(gaps)]
+    asked_for = [time for time in times if demand(time)]
+    assert demand.seen == len(times)
+    for rate in rates:
+        one, other = TickSampler(rate), TickSampler(rate)
+        every = [(time, *one.push(time)) for time in times]
+        fewer = [(time, *other.push(time)) for time in asked_for]
+        assert [taken for taken in fewer if taken[1]] == [taken for taken in every if taken[1]]
+
+
+def test_without_a_rate_every_frame_is_asked_for():
+    demand = Demand()
+    assert all(demand(time / 1000) for time in range(50))
+
+
+def test_frames_are_asked_for_twice_a_second_at_least():
+    demand = Demand([0.01])
+    assert [n for n in range(100) if demand(n / 25)] == [0, 13, 25, 38, 50, 63, 75, 88]
 
 
 @given(steps, st.integers(2, 5))

@@ -12,6 +12,7 @@ from vedette_edge.capture.messages import Alive, Ended, Filled, Job, Message, No
 from vedette_edge.capture.picture import blacken, fitted_size, write_fitted
 from vedette_edge.capture.ring import Ring
 from vedette_edge.errors import VedetteError
+from vedette_edge.sampling import Demand
 from vedette_edge.sources import Source, open_source
 from vedette_edge.types import Frame
 
@@ -35,22 +36,30 @@ def serve(job: Job, channel: socket.socket, ring: Ring) -> None:
     log, to_agent = logging.getLogger("vedette_edge"), _ToAgent(says)
     log.addHandler(to_agent)
     try:
-        source = open_source(job.kind, job.options, says.pause, lambda: time.monotonic() - job.origin)
-        says(_run(source, job, _Slots(channel, ring.slots), ring, says))
+        demand = Demand(job.rates)
+        source = open_source(job.kind, job.options, says.pause, lambda: time.monotonic() - job.origin, demand)
+        says(_run(source, demand, job, _Slots(channel, ring.slots), ring, says))
     finally:
         log.removeHandler(to_agent)
 
 
-def _run(source: Source, job: Job, slots: _Slots, ring: Ring, says: Callable[[Message], None]) -> Ended:
+def _run(
+    source: Source, demand: Demand, job: Job, slots: _Slots, ring: Ring, says: Callable[[Message], None]
+) -> Ended:
     try:
-        _hand_over(source.frames(), job, slots, ring, says)
+        _hand_over(source.frames(), demand, job, slots, ring, says)
     except VedetteError as error:
-        return Ended(str(error) or "the source failed")
-    return Ended()
+        return Ended(str(error) or "the source failed", demand.seen)
+    return Ended(seen=demand.seen)
 
 
 def _hand_over(
-    frames: Iterable[Frame], job: Job, slots: _Slots, ring: Ring, says: Callable[[Message], None]
+    frames: Iterable[Frame],
+    demand: Demand,
+    job: Job,
+    slots: _Slots,
+    ring: Ring,
+    says: Callable[[Message], None],
 ) -> None:
     dropped = 0
     for frame in frames:
@@ -62,7 +71,7 @@ def _hand_over(
         shared = ring.view(slot, height, width)
         write_fitted(frame.image, shared)
         blacken(shared, job.masks)
-        says(Filled(slot, height, width, frame.time, dropped))
+        says(Filled(slot, height, width, frame.time, demand.seen, dropped))
 
 
 class _Slots:

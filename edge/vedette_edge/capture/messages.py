@@ -20,7 +20,8 @@ LONGEST = 131_072
 """Bytes of the longest datagram; a job with many masks is the only one that comes near."""
 
 _MOST_TEXT = 1000  # characters
-_FILLED = struct.Struct("!IIIdQ")
+_FILLED = struct.Struct("!IIIdQQ")
+_SEEN = struct.Struct("!Q")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Job:
         max_side: pixels of the longer side, to which larger frames are shrunk.
         masks: polygons to blacken, as corners (x, y) in fractions of the picture.
         slots: into how many the shared memory is divided.
+        rates: of which frames per second somebody takes samples; the others are not handed over. Without
+            one, all are.
     """
 
     kind: str
@@ -44,6 +47,7 @@ class Job:
     max_side: int
     masks: Sequence[Sequence[Sequence[float]]]
     slots: int
+    rates: Sequence[float] = ()
 
     def to_bytes(self) -> bytes:
         """Return the job as a datagram."""
@@ -57,12 +61,22 @@ class Job:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Filled:
-    """A slot holds the next frame and belongs to the agent until it is given back."""
+    """A slot holds the next frame and belongs to the agent until it is given back.
+
+    Attributes:
+        slot: which.
+        height: pixels.
+        width: pixels.
+        time: of the frame, seconds since the job's origin.
+        seen: frames that the camera has given so far, this one and those that nobody wants among them.
+        dropped: frames of those for which there was no slot.
+    """
 
     slot: int
     height: int
     width: int
     time: float
+    seen: int
     dropped: int
 
 
@@ -80,9 +94,10 @@ class Note:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ended:
-    """The last message: the stream ended, or failed for a reason."""
+    """The last message: the stream ended, or failed for a reason, after `seen` frames."""
 
     reason: str = ""
+    seen: int = 0
 
 
 Message: TypeAlias = Filled | Alive | Note | Ended
@@ -95,7 +110,7 @@ def encode(message: Message) -> bytes:
     if isinstance(message, Note):
         return b"N" + message.text[:_MOST_TEXT].encode(errors="replace")
     if isinstance(message, Ended):
-        return b"E" + message.reason[:_MOST_TEXT].encode(errors="replace")
+        return b"E" + _SEEN.pack(message.seen) + message.reason[:_MOST_TEXT].encode(errors="replace")
     return b"A"
 
 
@@ -110,14 +125,16 @@ def decode(data: bytes) -> Message:
         filled = Filled(*_FILLED.unpack(rest))
         if math.isfinite(filled.time):
             return filled
-    if kind in (b"N", b"E"):
-        text = _printable(rest.decode(errors="replace")[:_MOST_TEXT])
-        return Note(text) if kind == b"N" else Ended(text)
+    if kind == b"N":
+        return Note(_text(rest))
+    if kind == b"E" and len(rest) >= _SEEN.size:
+        return Ended(_text(rest[_SEEN.size :]), *_SEEN.unpack_from(rest))
     if data == b"A":
         return Alive()
     raise VideoError(f"the capture process sent {len(data)} byte(s) that are no message; it is not trusted")
 
 
-def _printable(text: str) -> str:
+def _text(data: bytes) -> str:
     """Return text without what would move a terminal's cursor: some of it is a camera's own."""
+    text = data.decode(errors="replace")[:_MOST_TEXT]
     return "".join(character if character.isprintable() else "?" for character in text)

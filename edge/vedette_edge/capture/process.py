@@ -45,6 +45,7 @@ class CaptureProcess:
         Raises:
             VideoError: when the system cannot start another process.
         """
+        self.seen = 0
         self.dropped = 0
         self._has_ended = False
         try:
@@ -78,7 +79,7 @@ class CaptureProcess:
         if isinstance(message, Note):
             _log.warning("%s", message.text)
         if isinstance(message, Ended):
-            self._has_ended = True
+            self._has_ended, self.seen = True, message.seen
             if message.reason:
                 raise VideoError(message.reason)
             return Sign.ENDED
@@ -104,7 +105,7 @@ class CaptureProcess:
         except ValueError as error:
             raise VideoError(f"the capture process is not trusted: {error}") from error
         frame = Frame(shared.copy(), filled.time)
-        self.dropped = filled.dropped
+        self.seen, self.dropped = filled.seen, filled.dropped
         # If it died meanwhile, the next `receive` tells.
         with contextlib.suppress(OSError):
             self._channel.send(bytes([filled.slot]))

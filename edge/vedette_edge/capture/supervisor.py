@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from vedette_edge.backoff import backoff
@@ -44,6 +44,7 @@ _STEADY = 30.0  # seconds of frames after which earlier failures are forgotten
 class Worker(Protocol):
     """A running capture process, or its twin in a test."""
 
+    seen: int
     dropped: int
 
     def receive(self, seconds: float) -> Frame | Sign:
@@ -59,13 +60,16 @@ class Worker(Protocol):
         ...
 
 
-def open_capture(camera: CameraConfig, pause: Pause, on_status: OnStatus) -> Supervisor:
+def open_capture(
+    camera: CameraConfig, pause: Pause, on_status: OnStatus, rates: Collection[float] = ()
+) -> Supervisor:
     """Return the source of a camera's frames, decoded in a process of its own that `frames` starts.
 
     Args:
         camera: its section of the configuration.
         pause: how to wait, and how to learn that it is time to end.
         on_status: told of each change, from the thread that reads the frames.
+        rates: at which frames per second samples are taken; by default, of each frame.
     """
     source = camera.source
     job = Job(
@@ -76,6 +80,7 @@ def open_capture(camera: CameraConfig, pause: Pause, on_status: OnStatus) -> Sup
         max_side=camera.capture.max_side,
         masks=camera.privacy.masks,
         slots=_SLOTS,
+        rates=sorted(rates),
     )
     return Supervisor(camera.id, lambda: CaptureProcess(job), camera.capture, source.live, pause, on_status)
 
@@ -116,10 +121,17 @@ class Supervisor:
         self._jitter = jitter
         self._clock = clock
         self._worker: Worker | None = None
+        self._seen_before = 0
         self._dropped_before = 0
         self._flowing_since: float | None = None
         self._told: tuple[Status, str] | None = None
         self.restarts = 0
+
+    @property
+    def seen(self) -> int:
+        """Frames that the camera gave, over all restarts."""
+        worker = self._worker
+        return self._seen_before + (worker.seen if worker else 0)
 
     @property
     def dropped(self) -> int:
@@ -161,6 +173,7 @@ class Supervisor:
             yield from self._frames_of(worker)
         finally:
             worker.kill()
+            self._seen_before += worker.seen
             self._dropped_before += worker.dropped
             self._worker = None
 

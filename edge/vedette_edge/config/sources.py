@@ -32,6 +32,11 @@ _PLAIN = re.compile(r"[!-~]{1,2048}")
 class CaptureConfig(Section):
     """The process that decodes a camera."""
 
+    frames: Literal["needed", "all"] = Field(
+        default="needed",
+        description="needed: those that a model, a clip or the tamper detection takes leave the process; "
+        "with a gate, which looks at each, all.",
+    )
     max_side: int = Field(
         default=1280, ge=32, le=8192, description="Pixels; larger frames are shrunk to it at once."
     )

@@ -58,6 +58,12 @@ class Model:
         """What all cameras share of it now."""
         return self._standby.running.shared
 
+    @property
+    def rate(self) -> float:
+        """Frames per second of which it takes samples."""
+        every = self._trigger.every if self._trigger and self.manifest.task == "anomaly" else None
+        return 1 / every if every else self.manifest.input.fps
+
     def describe(self) -> dict[str, str]:
         """Return what runs, for the node's self-description."""
         candidate = self._standby.running.candidate

@@ -54,6 +54,11 @@ class Keeper:
         """Frames of clips, and sets of pictures, for which there was no time."""
         return sum(one.dropped for one in self._threads)
 
+    @property
+    def rates(self) -> list[float]:
+        """At which frames per second its recorders take samples."""
+        return [] if self._clips.directory is None else [self._clips.fps]
+
     def redactor(self, camera: CameraConfig) -> Redactor:
         """Return what hides persons or faces of a camera; cameras with the same settings share a detector.
 

@@ -1,8 +1,8 @@
 """The kinds of sources, by name. A kind's module is imported when a source of it is opened.
 
 Adding one takes a section in `config/sources.py`; a module with a class that has `frames` (see
-`base.Source`) and is built from the section's keys, as JSON values, a `pause` and a `clock`; and one line in
-`SOURCES`.
+`base.Source`) and is built from the section's keys, as JSON values, a `pause`, a `clock` and what frames are
+`wanted`; and one line in `SOURCES`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from vedette_edge.sources.base import Clock, Pause, Source
+from vedette_edge.sources.base import Clock, Pause, Source, Wanted, always
 
-__all__ = ["SOURCES", "Clock", "Pause", "Source", "open_source"]
+__all__ = ["SOURCES", "Clock", "Pause", "Source", "Wanted", "open_source"]
 
 SOURCES: dict[str, tuple[str, str]] = {
     "file": ("vedette_edge.sources.file", "FileSource"),
@@ -25,7 +25,9 @@ SOURCES: dict[str, tuple[str, str]] = {
 }
 
 
-def open_source(kind: str, options: Mapping[str, Any], pause: Pause, clock: Clock) -> Source:
+def open_source(
+    kind: str, options: Mapping[str, Any], pause: Pause, clock: Clock, wanted: Wanted = always
+) -> Source:
     """Build a source; nothing is opened before its `frames` are asked for.
 
     Args:
@@ -33,7 +35,9 @@ def open_source(kind: str, options: Mapping[str, Any], pause: Pause, clock: Cloc
         options: the keys of its section in the configuration, without `type`, as JSON values.
         pause: how the source waits, and learns that it shall end.
         clock: seconds, rising; a live source dates its frames with it.
+        wanted: which frames are converted and given.
     """
     module_name, class_name = SOURCES[kind]
-    source: Source = getattr(import_module(module_name), class_name)(**options, pause=pause, clock=clock)
+    build = getattr(import_module(module_name), class_name)
+    source: Source = build(**options, pause=pause, clock=clock, wanted=wanted)
     return source

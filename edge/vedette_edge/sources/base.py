@@ -7,13 +7,22 @@ from typing import Protocol, TypeAlias
 
 from vedette_edge.types import Frame
 
-__all__ = ["Clock", "Feed", "Pause", "Source"]
+__all__ = ["Clock", "Feed", "Pause", "Source", "Wanted", "always"]
 
 Pause: TypeAlias = Callable[[float], bool]
 """Waits that many seconds, 0 included; returns True, at once, when the source shall end."""
 
 Clock: TypeAlias = Callable[[], float]
 """Seconds, rising."""
+
+
+Wanted: TypeAlias = Callable[[float], bool]
+"""Asked once of each frame in turn, by its time, before it is converted; False: it is left out."""
+
+
+def always(_time: float) -> bool:
+    """Want every frame."""
+    return True
 
 
 class Source(Protocol):
@@ -30,6 +39,11 @@ class Source(Protocol):
 
 class Feed(Source, Protocol):
     """A source that keeps itself going, and counts what that took."""
+
+    @property
+    def seen(self) -> int:
+        """Frames that the camera gave, wanted or not."""
+        ...
 
     @property
     def dropped(self) -> int:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from vedette_edge.errors import VideoError
-from vedette_edge.sources.base import Clock, Pause
+from vedette_edge.sources.base import Clock, Pause, Wanted, always
 from vedette_edge.sources.pacing import Pace, paced
 from vedette_edge.types import Frame
 from vedette_edge.video import pictures_in
@@ -31,6 +31,7 @@ class FolderSource:
         fps: float = 25.0,
         pace: Pace = "realtime",
         clock: Clock = time.monotonic,
+        wanted: Wanted = always,
     ) -> None:
         """Read the folder `path`.
 
@@ -40,12 +41,14 @@ class FolderSource:
             fps: pictures a second; a folder has no clock.
             pace: whether each picture waits for its time.
             clock: seconds, rising.
+            wanted: which pictures are read and given.
         """
         self._path = Path(path)
         self._fps = fps
         self._pause = pause
         self._pace: Pace = pace
         self._clock = clock
+        self._wanted = wanted
 
     def frames(self) -> Iterator[Frame]:
         """Yield the pictures; one that cannot be read is left out, and its time stays empty.
@@ -62,6 +65,8 @@ class FolderSource:
             raise VideoError(f"{self._path}: cannot read this folder ({error.strerror})") from error
         count = 0
         for index, path in enumerate(paths):
+            if not self._wanted(index / self._fps):
+                continue
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None:
                 _log.warning("%s: not a picture that OpenCV can read; it is left out", path)

@@ -23,7 +23,7 @@ from typing import IO
 
 from vedette_edge.errors import VideoError
 from vedette_edge.lifetime import die_with_parent
-from vedette_edge.sources.base import Clock, Pause
+from vedette_edge.sources.base import Clock, Pause, Wanted, always
 from vedette_edge.sources.y4m import read_y4m
 from vedette_edge.types import Frame
 
@@ -46,17 +46,21 @@ _TO_END = 2.0  # seconds
 class GStreamerSource:
     """Plays a pipeline; each frame is dated when it arrives."""
 
-    def __init__(self, pipeline: str, pause: Pause, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, pipeline: str, pause: Pause, clock: Clock = time.monotonic, wanted: Wanted = always
+    ) -> None:
         """Play `pipeline`.
 
         Args:
             pipeline: from the camera to raw video, as for `gst-launch-1.0`; an end for OpenCV is left out.
             pause: how to learn that it is time to end.
             clock: seconds, rising.
+            wanted: which frames are given.
         """
         self._pipeline = pipeline
         self._pause = pause
         self._clock = clock
+        self._wanted = wanted
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames while the pipeline gives some.
@@ -68,7 +72,9 @@ class GStreamerSource:
             for image in read_y4m(pictures):
                 if self._pause(0.0):
                     return
-                yield Frame(image, self._clock())
+                now = self._clock()
+                if self._wanted(now):
+                    yield Frame(image, now)
             raise VideoError(f"gstreamer: {why_ended()}")
 
 

@@ -14,6 +14,7 @@ __all__ = ["MemorySource"]
 class MemorySource:
     """Gives frames from memory, then ends or fails."""
 
+    seen = 0
     dropped = 0
     restarts = 0
 
@@ -32,6 +33,7 @@ class MemorySource:
         for frame in self._frames:
             if self._pause(0.0):
                 return
+            self.seen += 1
             yield frame
         if self._failure is not None:
             raise self._failure

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from vedette_edge.errors import VideoError
-from vedette_edge.sources.base import Clock, Pause
+from vedette_edge.sources.base import Clock, Pause, Wanted, always
 from vedette_edge.sources.multipart import Multipart, boundary_of
 from vedette_edge.sources.network import read_password, reason_of, refusal, shown
 from vedette_edge.types import Frame
@@ -40,6 +40,7 @@ class MjpegSource:
         ca_file: str | None = None,
         timeout: float = 10.0,
         max_picture_bytes: int = 8_388_608,
+        wanted: Wanted = always,
     ) -> None:
         """Play `url`.
 
@@ -53,6 +54,7 @@ class MjpegSource:
             ca_file: certificates that https trusts, PEM; None: the system's.
             timeout: seconds that the camera may take to answer, and to send the next bytes.
             max_picture_bytes: longer pictures end the stream.
+            wanted: which pictures are decoded and given.
         """
         self._url = url
         self._pause = pause
@@ -63,6 +65,7 @@ class MjpegSource:
         self._ca_file = ca_file
         self._timeout = timeout
         self._most = max_picture_bytes
+        self._wanted = wanted
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames while the camera sends some.
@@ -113,9 +116,12 @@ class MjpegSource:
             if not data:
                 raise VideoError("the stream broke off")
             for part in multipart.push(data):
+                now = self._clock()
+                if not self._wanted(now):
+                    continue
                 image = cv2.imdecode(np.frombuffer(part, np.uint8), cv2.IMREAD_COLOR)
                 if image is not None:
-                    yield Frame(np.asarray(image, dtype=np.uint8), self._clock())
+                    yield Frame(np.asarray(image, dtype=np.uint8), now)
                 elif not told:
                     told = True
                     _log.warning("%s: pictures that cannot be decoded are left out", shown(self._url))

@@ -11,10 +11,10 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import cv2
-import numpy as np
 
 from vedette_edge.errors import VideoError
-from vedette_edge.sources.base import Clock, Pause
+from vedette_edge.sources.base import Clock, Pause, Wanted, always
+from vedette_edge.sources.grabbing import grab_frames
 from vedette_edge.sources.network import read_password, reason_of, refusal, shown, with_credentials
 from vedette_edge.types import Frame
 
@@ -39,6 +39,7 @@ class RtspSource:
         password_env: str | None = None,
         timeout: float = 10.0,
         decoder_threads: int = 1,
+        wanted: Wanted = always,
     ) -> None:
         """Play `url`.
 
@@ -52,6 +53,7 @@ class RtspSource:
             password_env: the environment variable that holds it.
             timeout: seconds that the camera may take to answer, and to send the next packet.
             decoder_threads: more carry larger pictures, but each keeps one frame back; 0: FFmpeg's choice.
+            wanted: which frames are converted and given.
         """
         self._url = url
         self._pause = pause
@@ -62,6 +64,7 @@ class RtspSource:
         self._password_env = password_env
         self._timeout = timeout
         self._threads = decoder_threads
+        self._wanted = wanted
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames while the camera sends some.
@@ -72,11 +75,9 @@ class RtspSource:
         password = read_password(self._password_file, self._password_env)
         capture = self._open(with_credentials(self._url, self._username, password))
         try:
-            while not self._pause(0.0):
-                good, image = capture.read()
-                if not good:
-                    raise VideoError(f"{shown(self._url)}: the stream broke off")
-                yield Frame(np.asarray(image, dtype=np.uint8), self._clock())
+            yield from grab_frames(capture, self._pause, self._clock, self._wanted)
+            if not self._pause(0.0):
+                raise VideoError(f"{shown(self._url)}: the stream broke off")
         finally:
             capture.release()
 

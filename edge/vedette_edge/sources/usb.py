@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 
 import cv2
-import numpy as np
 
 from vedette_edge.errors import VideoError
-from vedette_edge.sources.base import Clock, Pause
+from vedette_edge.sources.base import Clock, Pause, Wanted, always
+from vedette_edge.sources.grabbing import grab_frames
 from vedette_edge.types import Frame
 
 __all__ = ["UsbSource"]
@@ -28,6 +28,7 @@ class UsbSource:
         height: int | None = None,
         fps: float | None = None,
         fourcc: str | None = None,
+        wanted: Wanted = always,
         open_device: Callable[[str], cv2.VideoCapture] = lambda path: cv2.VideoCapture(path, cv2.CAP_V4L2),
     ) -> None:
         """Read a device.
@@ -40,6 +41,7 @@ class UsbSource:
             height: likewise.
             fps: frames a second to ask for.
             fourcc: pixel format to ask for, such as MJPG; uncompressed, USB 2 carries 720p at 10 a second.
+            wanted: which frames are converted and given.
             open_device: opens a path.
         """
         self._path = f"/dev/video{device}" if isinstance(device, int) else device
@@ -52,6 +54,7 @@ class UsbSource:
             (cv2.CAP_PROP_FRAME_HEIGHT, height),
             (cv2.CAP_PROP_FPS, fps),
         ]
+        self._wanted = wanted
         self._open_device = open_device
 
     def frames(self) -> Iterator[Frame]:
@@ -67,11 +70,9 @@ class UsbSource:
             for setting, value in self._wishes:
                 if value is not None:
                     capture.set(setting, value)
-            while not self._pause(0.0):
-                good, image = capture.read()
-                if not good:
-                    raise VideoError(f"{self._path}: no more pictures; is it still plugged in?")
-                yield Frame(np.asarray(image, dtype=np.uint8), self._clock())
+            yield from grab_frames(capture, self._pause, self._clock, self._wanted)
+            if not self._pause(0.0):
+                raise VideoError(f"{self._path}: no more pictures; is it still plugged in?")
         finally:
             capture.release()
 

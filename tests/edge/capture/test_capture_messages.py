@@ -12,10 +12,12 @@ from vedette_edge.errors import VideoError
 COUNTS = st.integers(0, 2**32 - 1)
 TEXTS = st.text(max_size=40).filter(str.isprintable)
 MESSAGES = st.one_of(
-    st.builds(Filled, COUNTS, COUNTS, COUNTS, st.floats(allow_nan=False, allow_infinity=False), COUNTS),
+    st.builds(
+        Filled, COUNTS, COUNTS, COUNTS, st.floats(allow_nan=False, allow_infinity=False), COUNTS, COUNTS
+    ),
     st.just(Alive()),
     st.builds(Note, TEXTS),
-    st.builds(Ended, TEXTS),
+    st.builds(Ended, TEXTS, COUNTS),
 )
 
 
@@ -37,7 +39,7 @@ def test_what_a_camera_says_cannot_play_tricks_on_a_terminal():
 @pytest.mark.parametrize("time", [float("nan"), float("inf")])
 def test_a_time_that_is_none_is_refused(time):
     with pytest.raises(VideoError, match="not trusted"):
-        decode(encode(Filled(0, 1, 1, time, 0)))
+        decode(encode(Filled(0, 1, 1, time, 1, 0)))
 
 
 def test_a_job_comes_over_as_it_was():

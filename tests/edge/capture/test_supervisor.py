@@ -62,6 +62,7 @@ class Twin:
     def __init__(self, world, script):
         self.world = world
         self.script = list(script)
+        self.seen = 0
         self.dropped = 0
 
     def receive(self, seconds):
@@ -77,6 +78,7 @@ class Twin:
         self.script.pop(0)
         if isinstance(step, Exception):
             raise step
+        self.seen += 2
         self.dropped += 1
         return {"frame": Frame(IMAGE, self.world.now), "alive": Sign.ALIVE, "end": Sign.ENDED}[step]
 
@@ -164,10 +166,10 @@ def test_whoever_stops_reading_leaves_no_process_behind():
     assert len(world.killed) == 1
 
 
-def test_what_was_dropped_is_added_up_over_restarts():
+def test_what_was_seen_and_dropped_is_added_up_over_restarts():
     world = World(["frame", "frame", BROKEN], ["frame", BROKEN], [])
     world.frames()
-    assert world.supervisor.dropped == 3
+    assert (world.supervisor.seen, world.supervisor.dropped) == (6, 3)
     assert world.supervisor.restarts == 2
 
 

@@ -19,7 +19,7 @@ class Device:
 
     def __init__(self, path, frames, opens=True):
         self.path, self.left, self.opens = path, frames, opens
-        self.set_to, self.released = [], False
+        self.set_to, self.released, self.converted = [], False, 0
 
     def isOpened(self):  # noqa: N802
         return self.opens
@@ -28,9 +28,13 @@ class Device:
         self.set_to.append((setting, value))
         return True
 
-    def read(self):
+    def grab(self):
         self.left -= 1
-        return (True, np.zeros((4, 4, 3), np.uint8)) if self.left >= 0 else (False, None)
+        return self.left >= 0
+
+    def retrieve(self):
+        self.converted += 1
+        return True, np.zeros((4, 4, 3), np.uint8)
 
     def release(self):
         self.released = True
@@ -64,6 +68,15 @@ def test_what_is_wished_for_is_asked_of_the_device_format_first():
         (cv2.CAP_PROP_FPS, 30.0),
     ]
     assert device.released
+
+
+def test_a_frame_that_nobody_wants_is_not_converted():
+    made, open_device = devices(frames=4)
+    times = iter([0.0, 0.1, 0.2, 0.3, 0.4]).__next__
+    source = UsbSource(0, go_on, times, open_device=open_device, wanted=lambda time: time in (0.0, 0.3))
+    frames = source.frames()
+    assert [next(frames).time, next(frames).time] == [0.0, 0.3]
+    assert made[0].converted == 2
 
 
 def test_nothing_is_set_that_was_not_asked_for():
