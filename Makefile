@@ -22,8 +22,7 @@ demo: $(INSTALLED)  ## Train, convert, watch, alert: the whole line on synthetic
 
 test: $(INSTALLED)  ## Run all tests and hold the branch coverage of each room
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile tests/train
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --ignore=tests/train
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --max-worker-restart=0
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='edge/*' --fail-under=85
 	$(BIN)/coverage report --include='converters/*' --fail-under=85

@@ -19,6 +19,7 @@ from openvino._offline_transformations import (
 
 from vedette_converters.graph import Feed, Graph, next_name
 from vedette_converters.quiet import quiet
+from vedette_converters.signal_stack import keep_signal_stack
 from vedette_converters.targets import Model
 from vedette_converters.targets.nodes import layer_of, nodes_of
 from vedette_converters.targets.onnx import export
@@ -77,7 +78,7 @@ def _quantised(model: ov.Model, feeds: Sequence[Feed], keep_float: Collection[st
         if operator.get_type_name() == "GroupConvolution"
         and operator.get_output_partial_shape(0).rank.get_length() == _CLIP_AXES
     ]
-    with quiet():
+    with quiet(), keep_signal_stack():
         return nncf.quantize(
             model,
             nncf.Dataset([dict(feed) for feed in feeds]),

@@ -16,6 +16,11 @@ from vedette_edge.types import FloatArray, Outputs
 
 __all__ = ["OpenvinoSession", "OpenvinoStream", "OpenvinoStreaming", "clip_session", "stream_session"]
 
+# One for the process, never given up: the CPU plugin of each sets a signal stack for the thread that loads it,
+# and where a second one goes, it puts back that of the first, which is gone: the next signal would kill the
+# process (seen with OpenVINO 2026.4).
+_CORE = ov.Core()
+
 
 def clip_session(
     files: Sequence[bytes], variant: Variant, threads: int, providers: Sequence[Provider]
@@ -105,7 +110,7 @@ def _read(files: Sequence[bytes], variant: Variant) -> ov.Model:
             "; convert the run again"
         )
     try:
-        return ov.Core().read_model(model=files[0], weights=files[1])
+        return _CORE.read_model(model=files[0], weights=files[1])
     except RuntimeError as error:
         raise _unloadable(error) from error
 
@@ -118,7 +123,7 @@ def _compile(model: ov.Model, variant: Variant, threads: int) -> ov.CompiledMode
         # Else it is bfloat16 on the processors that have it.
         settings["INFERENCE_PRECISION_HINT"] = "f32"
     try:
-        return ov.Core().compile_model(model, "CPU", settings)
+        return _CORE.compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise _unloadable(error) from error
 

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import os
+import signal
+import sys
 
 import pytest
 from runtime_helpers import onnx_clip, openvino_files, variant
@@ -76,3 +79,19 @@ def test_a_service_that_forbids_to_write_code_is_told_what_to_set(files):
     if sentence is None:
         pytest.skip("this kernel cannot forbid it")
     assert "set MemoryDenyWriteExecute=no" in sentence
+
+
+def _load_twice_drop_both_and_take_a_signal(files):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+    sessions = [load(files, variant("openvino", "clip")) for _ in range(2)]
+    while sessions:
+        sessions.pop(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_process_that_has_dropped_its_models_still_ends_in_order(files):
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_load_twice_drop_both_and_take_a_signal, args=(files,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 7
