@@ -1,6 +1,6 @@
 """The stack that signal handlers of a thread run on, kept from libraries that exchange it.
 
-OpenVINO's CPU plugin sets one where it is first used, and takes it away with itself. Where two plugins overlap
+OpenVINO's CPU plugin sets one where it is first used, and takes it away with itself. Where two overlap
 in time, it puts back the one that is gone, and the next signal kills the process (seen with OpenVINO 2026.4).
 """
 
