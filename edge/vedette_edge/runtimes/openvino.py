@@ -16,9 +16,9 @@ from vedette_edge.types import FloatArray, Outputs
 
 __all__ = ["OpenvinoSession", "OpenvinoStream", "OpenvinoStreaming", "clip_session", "stream_session"]
 
-# One for the process, never given up. The CPU plugin of each sets a signal stack for the thread that loads it;
-# where a second one goes, it puts back that of the first, which is gone, and the next signal kills the process
-# (seen with OpenVINO 2026.4).
+# One for the process, never given up. The CPU plugin of each sets a signal stack for the thread that loads
+# it; where a second one goes, it puts back that of the first, which is gone, and the next signal kills the
+# process (seen with OpenVINO 2026.4).
 _CORE = ov.Core()
 
 
