@@ -12,7 +12,8 @@
     │   └── ProofError            a model does not reproduce its expected outputs
     ├── RuntimeBackendError       an inference runtime cannot load or run a model
     ├── BrokerError               the MQTT broker cannot be reached or refuses us
-    └── OutboxError               the store of undelivered messages cannot be used
+    ├── OutboxError               the store of undelivered messages cannot be used
+    └── UpdateError               an update cannot be trusted, fetched or stored
 
 Errors of libraries are mapped to these once, where the library is called, with the cause chained.
 Doors (`edge-agent`, `vedette-train`, ...) print the text of a `VedetteError` on one line and exit
@@ -32,6 +33,7 @@ __all__ = [
     "OutboxError",
     "ProofError",
     "RuntimeBackendError",
+    "UpdateError",
     "UsageError",
     "VedetteError",
     "VideoError",
@@ -98,6 +100,10 @@ class RuntimeBackendError(VedetteError):
 
 class BrokerError(VedetteError):
     """The MQTT broker cannot be reached, or refuses this client."""
+
+
+class UpdateError(VedetteError):
+    """An update of a model cannot be trusted, fetched or stored; what runs goes on."""
 
 
 class OutboxError(VedetteError):

@@ -10,6 +10,7 @@ from vedette_edge.config.gate import DriftConfig, GateConfig, TamperConfig
 from vedette_edge.config.models import AUTO, ModelConfig
 from vedette_edge.config.mqtt import CommandsConfig, HomeAssistantConfig, MqttConfig, OutboxConfig
 from vedette_edge.config.operation import GovernorConfig, PrometheusConfig
+from vedette_edge.config.ota import OtaConfig
 from vedette_edge.config.pictures import ClipsConfig, PrivacyConfig, SnapshotConfig
 from vedette_edge.config.rules import DecisionOverride, RuleConfig, ScheduleConfig, Zone
 from vedette_edge.config.sections import LocalPath, Section, Threads
@@ -91,6 +92,7 @@ class AgentConfig(Section):
     drift: DriftConfig = DriftConfig()
     prometheus: PrometheusConfig = PrometheusConfig()
     governor: GovernorConfig = GovernorConfig()
+    ota: OtaConfig | None = Field(default=None, description="Updates of models; null: none.")
     metrics_interval: float = Field(default=30, ge=1, le=3600, description="Seconds between two reports.")
     drain_timeout: float = Field(
         default=10, ge=0, le=600, description="Seconds to deliver what is left, at the end."

@@ -1,0 +1,10 @@
+"""Updates of models from afar: fetched by what is signed, proved, tried, and taken back by themselves.
+
+    release    what a release is, and who takes part in its rollout            (signed, from the repository)
+    record     where an update of one model stands                             (written by the updater alone)
+    evidence   what the agent saw of the model that is being tried             (written by the agent alone)
+    layout     where all that lies
+
+The updater (`edge-agent ota look`, a timer's oneshot) is the only writer of the model store; the agent only
+reads it, and says what it saw in a file of its own. Neither trusts the other to be alive. See docs/ota.md.
+"""
