@@ -148,7 +148,9 @@ def test_onnx_runtime_keeps_no_account_for_its_maker(first, tmp_path):
     home.mkdir()
     # Where it believes that it is being tested, it keeps none anyway.
     unset = ("CI", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS")
-    environment = {name: value for name, value in os.environ.items() if name not in unset} | {"HOME": str(home)}
+    environment = {name: value for name, value in os.environ.items() if name not in unset} | {
+        "HOME": str(home)
+    }
     program = _USE.format(first=first)
     subprocess.run([sys.executable, "-c", program, str(model)], env=environment, check=True, timeout=60)
     assert not [*home.rglob("*onnxruntime*")]
