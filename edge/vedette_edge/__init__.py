@@ -13,6 +13,6 @@ __version__ = version("vedette")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 
-# Official builds of ONNX Runtime keep an identifier of the device and report to their maker, from the moment they are
-# loaded. What a camera's device does is nobody's business; who wants it sets the variable to 0.
+# Read when ONNX Runtime is loaded: official builds keep an identifier of the device, and report home.
+# What a camera's device does is not for others to know; who wants to tell them sets it to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

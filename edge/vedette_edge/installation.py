@@ -95,7 +95,7 @@ def check_config(path: Path) -> None:
     """
     if load_config(path) != parse_config(path.read_bytes(), CONFIG):
         raise ConfigError(
-            f"{path}: has relative paths, and they are relative to the file, which will lie in {CONFIG.parent}; "
+            f"{path}: has relative paths; they would lead elsewhere, as it will lie in {CONFIG.parent}: "
             "write them from / on"
         )
 
