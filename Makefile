@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test faults check format bench build schemas clean
+.PHONY: help install demo test faults systemd check format bench build schemas clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -30,6 +30,9 @@ test: $(INSTALLED)  ## Run all tests and hold the branch coverage of each room
 
 faults: $(INSTALLED)  ## Try every fault many times; prints tries and losses (half an hour)
 	VEDETTE_FAULTS=many $(BIN)/python -m pytest -q tests/faults
+
+systemd: $(INSTALLED)  ## Try the service on a real systemd, in a container; takes root (two minutes)
+	VEDETTE_SYSTEMD=yes $(BIN)/python -m pytest -q tests/systemd
 
 check: $(INSTALLED)  ## Lint, format, types, import arrows, sizes
 	$(BIN)/ruff check

@@ -319,7 +319,7 @@ class Agent:
             routes.append(Route(greeter.topics, greeter.take))
         return MqttLink(
             self._broker,
-            f"vedette-{config.site}-{config.node}",
+            f"vedette_{config.site}_{config.node}",
             self._outbox,
             self._announcer,
             Sessions(config.state_dir / "session"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vedette_edge.boards import Profile
+from vedette_edge.config import load_config, parse_config
 from vedette_edge.errors import ConfigError
 from vedette_edge.files import write_atomically
 from vedette_edge.resources import resource
@@ -22,6 +23,7 @@ __all__ = [
     "Placed",
     "activation",
     "carry_out",
+    "check_config",
     "deactivation",
     "plan",
     "removal",
@@ -85,6 +87,19 @@ def plan(profile: Profile | None, executable: Path, config: Path | None = None) 
     return placed
 
 
+def check_config(path: Path) -> None:
+    """Check that a configuration is right, and stays so where it will be installed.
+
+    Raises:
+        ConfigError: when it is wrong, or has relative paths, which would then lead elsewhere.
+    """
+    if load_config(path) != parse_config(path.read_bytes(), CONFIG):
+        raise ConfigError(
+            f"{path}: has relative paths; they would lead elsewhere, as it will lie in {CONFIG.parent}: "
+            "write them from / on"
+        )
+
+
 def carry_out(placed: Sequence[Placed], root: Path, tell: Callable[[str], None]) -> None:
     """Write files below `root`, and tell of each.
 
@@ -116,9 +131,9 @@ def activation(*, start: bool) -> list[Command]:
     return [*commands, ("systemctl", "enable", "--now", _UNIT.name)] if start else commands
 
 
-def deactivation() -> list[Command]:
-    """Return the commands that stop the service, before its files are removed."""
-    return [("systemctl", "disable", "--now", _UNIT.name)]
+def deactivation(paths: Sequence[Path]) -> list[Command]:
+    """Return the commands that stop the service, before its files `paths` are removed."""
+    return [("systemctl", "disable", "--now", _UNIT.name)] if _UNIT in paths else []
 
 
 def removal(root: Path, *, purge: bool) -> list[Path]:

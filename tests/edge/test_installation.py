@@ -2,13 +2,24 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from vedette_edge.boards import load_profiles
 from vedette_edge.errors import ConfigError
-from vedette_edge.installation import CONFIG, Placed, carry_out, plan, removal, remove, run_all
+from vedette_edge.installation import (
+    CONFIG,
+    Placed,
+    carry_out,
+    check_config,
+    deactivation,
+    plan,
+    removal,
+    remove,
+    run_all,
+)
 
 PROFILES = load_profiles()
 AGENT = Path("/usr/local/bin/edge-agent")
@@ -36,6 +47,29 @@ def test_what_is_installed_is_removed_but_for_the_configuration(name, tmp_path):
 def test_the_unit_starts_the_agent_that_installed_it():
     (unit,) = [file for file in plan(None, AGENT) if file.path.suffix == ".service"]
     assert f"ExecStart={AGENT} run" in unit.content
+
+
+def test_the_unit_has_a_program_to_start_when_python_installed_it(tmp_path):
+    command = [sys.executable, "-m", "vedette_edge", "install", "--board", "none", "--root", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    unit = (tmp_path / "etc/systemd/system/edge-agent.service").read_text()
+    assert f"ExecStart={Path(sys.executable).with_name('edge-agent')} run" in unit
+
+
+def test_only_a_service_that_is_there_is_stopped():
+    unit = Path("/etc/systemd/system/edge-agent.service")
+    assert deactivation([unit, CONFIG.parent]) == [("systemctl", "disable", "--now", "edge-agent.service")]
+    assert deactivation([CONFIG.parent]) == []
+
+
+def test_a_configuration_with_relative_paths_is_not_installed_elsewhere(tmp_path):
+    config = tmp_path / "site.yaml"
+    common = "site: hall\nnode: node-1\ncameras: [{id: door, source: {type: rtsp, url: 'rtsp://x/y'}}]\n"
+    config.write_text(f"bundle: bundle\n{common}")
+    with pytest.raises(ConfigError, match="relative paths"):
+        check_config(config)
+    config.write_text(f"bundle: /srv/bundle\n{common}")
+    check_config(config)
 
 
 def test_an_edited_configuration_is_kept(tmp_path):

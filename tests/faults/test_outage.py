@@ -109,18 +109,18 @@ def test_an_hour_without_a_broker_loses_nothing(tmp_path, capsys):
 def test_a_broker_that_comes_and_goes_loses_nothing(tmp_path, capsys):
     chance, rounds, port = random.Random(3), tries(3, 40), free_port()
     audit, numbers = Audit(), itertools.count()
-    # The broker's own restarts lose nothing either: it writes what it took, and the listener comes first.
-    extra = f"allow_anonymous true\npersistence true\npersistence_location {tmp_path}/"
+    # The broker's own restarts lose nothing either: it writes what it took, also for a listener that is away.
+    extra = f"allow_anonymous true\npersistence true\npersistence_location {tmp_path}/\nmax_queued_messages 0"
     with linked(tmp_path, port) as (link, outbox):
         for _ in range(rounds):
-            with mosquitto(tmp_path, port, extra), Listener(port) as listener:
+            with mosquitto(tmp_path, port, extra), Listener(port, name="room") as listener:
                 until = time.monotonic() + chance.uniform(0.2, 1.0)
                 while time.monotonic() < until:
                     link.put(messages_of(next(numbers)))
                 heard(listener, outbox, audit)
             for _ in range(50):
                 link.put(messages_of(next(numbers)))
-        with mosquitto(tmp_path, port, extra), Listener(port) as listener:
+        with mosquitto(tmp_path, port, extra), Listener(port, name="room") as listener:
             heard(listener, outbox, audit)
     with capsys.disabled():
         print(f"\n{audit.report('a broker that comes and goes', rounds)}")

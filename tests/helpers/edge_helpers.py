@@ -304,10 +304,11 @@ def _answers(port: int) -> bool:
 
 
 class Listener:
-    """Subscribes to everything, and remembers it in order."""
+    """Subscribes to everything, and remembers it in order; with a name, the broker keeps what it misses."""
 
-    def __init__(self, port: int, protocol: str = "5") -> None:
-        self._wire = Wire(Broker("127.0.0.1", port, protocol), client_id="")
+    def __init__(self, port: int, protocol: str = "5", name: str = "") -> None:
+        will = Message("farewell", b"") if name else None  # who has one, resumes its session
+        self._wire = Wire(Broker("127.0.0.1", port, protocol), name, will)
         self._wire.open()
         assert isinstance(self._wire.happened.get(timeout=5), Opened)
         self._wire.subscribe("vedette/v1/#")

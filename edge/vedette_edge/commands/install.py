@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from vedette_edge.boards import Profile, detect, load_profiles, read_facts
-from vedette_edge.config import load_config
 from vedette_edge.errors import UsageError
 from vedette_edge.installation import (
     CONFIG,
     activation,
     carry_out,
+    check_config,
     deactivation,
     plan,
     removal,
@@ -74,13 +74,13 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
 
 
 def _install(options: argparse.Namespace) -> None:
-    placed = plan(_profile(options), Path(sys.argv[0]).absolute(), options.config)
+    placed = plan(_profile(options), _executable(), options.config)
     if options.dry_run:
         for file in placed:
             print(f"# {file.path}{' (unless it is there)' if file.keep else ''}\n{file.content}")
         return
     if options.config:
-        load_config(options.config)
+        check_config(options.config)
     carry_out(placed, options.root, print)
     if options.root != _ROOT:
         return
@@ -96,11 +96,17 @@ def _uninstall(options: argparse.Namespace) -> None:
     if options.dry_run:
         print("\n".join(map(str, paths)) or "there is nothing to remove")
         return
-    if options.root == _ROOT and paths:
-        run_all(deactivation(), print)
+    if options.root == _ROOT:
+        run_all(deactivation(paths), print)
     remove(paths, print)
     if options.root == _ROOT and paths:
         run_all([("systemctl", "daemon-reload")], print)
+
+
+def _executable() -> Path:
+    """Return `edge-agent` of this installation, also where it was called as `python -m vedette_edge`."""
+    called = Path(sys.argv[0]).absolute()
+    return Path(sys.executable).with_name("edge-agent") if called.name == "__main__.py" else called
 
 
 def _profile(options: argparse.Namespace) -> Profile | None:

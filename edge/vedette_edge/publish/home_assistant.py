@@ -55,7 +55,7 @@ def discovery(
     unique = f"vedette_{topics.site}_{topics.node}"
     components = _node_components(topics, 3 * metrics_interval)
     for camera in cameras:
-        components |= _camera_components(topics, camera)
+        components |= _camera_components(topics, camera, 3 * metrics_interval)
     payload = {
         "dev": {"ids": unique, "name": f"{topics.site} {topics.node}", "mf": "Vedette", "sw": __version__},
         "o": {"name": "vedette", "sw": __version__},
@@ -105,14 +105,18 @@ def _one_of(field: str, *values: str) -> str:
     return f"{{{{ 'online' if value_json.{field} in {list(values)} else 'offline' }}}}"
 
 
-def _node_components(topics: Topics, expire_after: float) -> dict[str, dict[str, Any]]:
-    diagnostic = {
+def _measurement(topics: Topics, expire_after: float) -> dict[str, Any]:
+    return {
         "p": "sensor",
         "entity_category": "diagnostic",
         "state_topic": topics.metrics,
         "state_class": "measurement",
         "expire_after": round(expire_after),
     }
+
+
+def _node_components(topics: Topics, expire_after: float) -> dict[str, dict[str, Any]]:
+    diagnostic = _measurement(topics, expire_after)
     return {
         "problem": {
             "p": "binary_sensor",
@@ -136,10 +140,19 @@ def _node_components(topics: Topics, expire_after: float) -> dict[str, dict[str,
             "unit_of_measurement": "B",
             "value_template": "{{ value_json.rss_bytes }}",
         },
+        "temperature": diagnostic
+        | {
+            "name": "Temperature",
+            "device_class": "temperature",
+            "unit_of_measurement": "°C",
+            "value_template": "{{ value_json.temperature_c }}",
+        },
     }
 
 
-def _camera_components(topics: Topics, camera: AnnouncedCamera) -> dict[str, dict[str, Any]]:
+def _camera_components(
+    topics: Topics, camera: AnnouncedCamera, expire_after: float
+) -> dict[str, dict[str, Any]]:
     name = camera.id
     press = {"args": {"camera": name}}
     command = (
@@ -153,6 +166,13 @@ def _camera_components(topics: Topics, camera: AnnouncedCamera) -> dict[str, dic
             "entity_category": "diagnostic",
             "state_topic": topics.status(name),
             "value_template": "{{ 'ON' if value_json.status == 'online' else 'OFF' }}",
+        },
+        f"{name}_fps": _measurement(topics, expire_after)
+        | {
+            "name": f"{name} frames a second",
+            "unit_of_measurement": "fps",
+            "value_template": f"{{{{ (value_json.cameras | selectattr('id', 'eq', '{name}')"
+            " | first).fps }}",
         },
         f"{name}_heatmap": {
             "p": "image",

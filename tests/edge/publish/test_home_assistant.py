@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from jinja2 import Template
 
 from vedette_edge.publish.base import Message
 from vedette_edge.publish.home_assistant import AnnouncedCamera, Greeter, discovery
@@ -45,6 +46,12 @@ def test_a_label_is_on_while_its_count_is_above_zero(payload):
     sensor = payload["cmps"]["door_fight"]
     assert sensor["state_topic"] == TOPICS.count("door", "Fight!")
     assert "value | int(0) > 0" in sensor["value_template"]
+
+
+def test_the_rate_of_each_camera_is_read_out_of_the_metrics(payload):
+    template = Template(payload["cmps"]["yard_fps"]["value_template"])
+    metrics = {"cameras": [{"id": "door", "fps": 25.0}, {"id": "yard", "fps": 12.5}]}
+    assert template.render(value_json=metrics) == "12.5"
 
 
 def test_pictures_are_images_of_their_type(payload):

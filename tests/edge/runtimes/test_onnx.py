@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -129,3 +131,26 @@ def test_an_accelerator_that_does_not_start_is_an_error_and_never_the_cpu_in_sil
 
 def test_in_inference_no_other_provider_takes_over_in_silence():
     assert OnnxSession(onnx_clip(), 1)._session._enable_fallback is False
+
+
+_USE = """
+import sys
+import {first}
+from vedette_edge.runtimes.onnx import OnnxSession
+OnnxSession(open(sys.argv[1], "rb").read())
+"""
+
+
+@pytest.mark.parametrize("first", ["vedette_edge.runtimes.onnx", "vedette_converters.targets.onnx"])
+def test_onnx_runtime_keeps_no_account_for_its_maker(first, tmp_path):
+    model, home = tmp_path / "model.onnx", tmp_path / "home"
+    model.write_bytes(brightness_model())
+    home.mkdir()
+    # Where it believes that it is being tested, it keeps none anyway.
+    unset = ("CI", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS")
+    environment = {name: value for name, value in os.environ.items() if name not in unset} | {
+        "HOME": str(home)
+    }
+    program = _USE.format(first=first)
+    subprocess.run([sys.executable, "-c", program, str(model)], env=environment, check=True, timeout=60)
+    assert not [*home.rglob("*onnxruntime*")]

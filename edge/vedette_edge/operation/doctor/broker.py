@@ -52,7 +52,7 @@ def broker(where: Broker, topics: Topics) -> Iterator[Finding]:
 
 def _logged_in(where: Broker, topics: Topics) -> Iterator[Finding]:
     # A name of its own: the broker would end the agent's connection for one with the same.
-    wire = Wire(where, f"vedette-{topics.site}-{topics.node}-doctor")
+    wire = Wire(where, f"vedette_{topics.site}_{topics.node}_doctor")
     try:
         wire.open()
         answer = _next(wire, (Opened, Closed))
