@@ -66,7 +66,8 @@ class Sample:
 
     @property
     def bad(self) -> bool:
-        return bool(self.conduct)
+        """Whether no device may keep it; what only a shadow shows is not seen where there is no other model."""
+        return bool(self.conduct.keys() & {"probe", "trial"})
 
 
 def sample(number: int, *, salt: str = "", **conduct: str) -> Sample:
@@ -134,6 +135,14 @@ class Device:
         self.now += 60
         visit = Visit(self)
         return visit.go()
+
+    def run_to_the_end(self) -> Record:
+        """Visits and runs of the agent in turn, as many as a good update needs."""
+        record = self.visit()
+        while record.state != "idle":
+            self.run_agent()
+            record = self.visit()
+        return record
 
     def fetch(self, entry: FileEntry, partial: Path) -> None:
         """Go on where the partial broke off, in pieces.
