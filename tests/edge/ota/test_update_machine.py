@@ -1,6 +1,7 @@
 import typing
 
 import pytest
+from update_table import FOLLOWS
 from update_twin import CONFIG
 
 from vedette_edge.ota import machine
@@ -58,37 +59,6 @@ EVENTS = (
     TrialFailed("crashes"),
     Settled(),
 )
-
-FOLLOWS = {
-    ("idle", "Look"): "check",
-    ("check", "Offered"): "space",
-    ("check", "NothingNew"): "idle",
-    ("space", "Offered"): "space",
-    ("space", "NothingNew"): "idle",
-    ("space", "Fits"): "fetch",
-    ("space", "DoesNotFit"): "idle",
-    ("fetch", "Offered"): "space",
-    ("fetch", "NothingNew"): "idle",
-    ("fetch", "Fetched"): "verify",
-    ("fetch", "FetchFailed"): "fetch",
-    ("fetch", "FetchFailed, final"): "idle",
-    ("verify", "Verified"): "staged",
-    ("verify", "Corrupt"): "idle",
-    ("staged", "Corrupt"): "idle",
-    ("staged", "Probing"): "probe",
-    ("probe", "Corrupt"): "idle",
-    ("probe", "Probing"): "probe",
-    ("probe", "Probed"): "shadow",
-    ("probe", "ProbeFailed"): "idle",
-    ("shadow", "ShadowPassed"): "switch",
-    ("shadow", "ShadowFailed"): "idle",
-    ("switch", "Corrupt"): "idle",
-    ("switch", "Switched"): "trial",
-    ("trial", "TrialPassed"): "commit",
-    ("trial", "TrialFailed"): "rollback",
-    ("commit", "Settled"): "idle",
-    ("rollback", "Settled"): "idle",
-}
 
 
 def record_in(state, **changes):

@@ -11,11 +11,22 @@ from disk_twin import KEPT, LOST, PowerCut, some
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from update_scenes import came_up, certain, damage, settle, watch
+from update_scenes import (
+    INSTALLED,
+    UPDATE,
+    came_up,
+    certain,
+    damage,
+    settle,
+    visit_that_breaks_off,
+    wait,
+    watch,
+)
+from update_table import FOLLOWS
 from update_twin import Device, sample
 
 from vedette_edge.errors import UpdateError
-from vedette_edge.ota.record import MOST_REFUSED
+from vedette_edge.ota.record import MOST_REFUSED, parse_record
 
 CONDUCT = st.sampled_from(
     [
@@ -156,3 +167,91 @@ MANY = settings(max_examples=20_000, stateful_step_count=50, deadline=None)
 @pytest.mark.timeout(3600)
 class TestUpdates(Updates.TestCase):
     settings = MANY if os.environ.get("VEDETTE_FAULTS") == "many" else FEW
+
+
+def killed_in(device, state):
+    """A visit that is killed as soon as the record says so."""
+
+    def look(_):
+        document = device.disk.content(device.place.record)
+        if document is not None and parse_record(document, device.place.record).state == state:
+            raise PowerCut
+
+    device.disk.before = look
+    with contextlib.suppress(PowerCut):
+        device.visit()
+    device.disk.before = lambda _: None
+
+
+def damaged_in(device, state):
+    killed_in(device, state)
+    device.disk.unlink(device.place.slot("b") / "model.onnx")
+    device.visit()
+
+
+def ended_by(device, event):
+    killed_in(device, "space")
+    event(device)
+    device.visit()
+
+
+def small(device):
+    device.disk.room = device.disk.used() + 3000
+    device.visit()
+
+
+def gone(device):
+    device.offer(sample(2, salt="gone", fetch="gone"))
+    visit_that_breaks_off(100)(device)
+
+
+def newer(device):
+    device.offer(sample(3))
+
+
+def withdrawn(device):
+    device.offer(None)
+
+
+def broken_off(event):
+    return lambda device: (visit_that_breaks_off(100)(device), event(device), device.visit())
+
+
+def released(*steps, **conduct):
+    def play(device):
+        device.offer(sample(2, salt=str(conduct), **conduct))
+        for step in steps:
+            step(device)
+
+    return play
+
+
+WAYS = [
+    released(*UPDATE),
+    released(*UPDATE, probe="slow"),
+    released(*UPDATE, shadow="slow"),
+    released(*UPDATE, trial="slow"),
+    released(*UPDATE, wait, UPDATE[0], trial="silent"),
+    released(withdrawn, *UPDATE),
+    released(small),
+    released(gone),
+    *(released(broken_off(event)) for event in (newer, withdrawn)),
+    *(released(lambda device, event=event: ended_by(device, event)) for event in (newer, withdrawn)),
+    *(
+        released(lambda device, state=state: damaged_in(device, state))
+        for state in ("verify", "staged", "probe")
+    ),
+    released(*UPDATE[:2], lambda device: damaged_in(device, "switch")),
+    released(*(lambda device: killed_in(device, "probe"),) * 3, *UPDATE[:1]),
+]
+
+
+def test_every_state_and_every_transition_is_reached_on_a_device():
+    reached = set()
+    for way in WAYS:
+        device = Device()
+        for step in INSTALLED:
+            step(device)
+        way(device)
+        reached |= {(before, event) for before, event, _ in device.transitions}
+    assert reached == {(before, event.partition(",")[0]) for before, event in FOLLOWS}
