@@ -1,4 +1,4 @@
-"""What the device believes of releases: what enough keys have signed, not older than what it knew, not expired.
+"""What a device believes of releases: what enough keys signed, not older than what it knew, not expired.
 
 A `Repository` says which release is current for a model, and fetches its files. `TrustedRepository` is the
 real one, for one visit; what it says was checked as `client` and `download` describe.
