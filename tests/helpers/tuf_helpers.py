@@ -264,7 +264,7 @@ class Device:
     """A device's side of a repository: its root of trust, store and clock."""
 
     def __init__(self, directory: Path, repository: ReleaseRepository, url: str, **settings: object) -> None:
-        """Provision a device that takes the releases of `fleet-a`; `settings` of the section 'ota' besides."""
+        """Provision a device of `fleet-a`; `settings` of the section 'ota' besides."""
         root = directory / "root.json"
         root.write_bytes(repository.first_root)
         given = {"fleet": "fleet-a", "models": ("door",), "least_rate": 1000.0, **settings}

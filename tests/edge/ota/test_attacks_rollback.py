@@ -164,18 +164,16 @@ class TestFreeze:
         assert re.search("'timestamp' expires at .*more than half of its time has passed", caplog.text)
 
     def test_a_clock_that_was_set_back_revives_nothing(self, repository, device):
-        device.ahead = 20 * DAY
-        assert offered(device) == 1
-        repository.expires = repository.expires.replace(year=2099)
+        soon = repository.expires
+        repository.expires = soon.replace(year=2099)
         repository.sign("root", "targets", "fleet-a")
         repository.publish()
         device.ahead = 40 * DAY
         assert offered(device) == 1
-        frozen = ReleaseRepository("fleet-a")
-        device.ahead = 0.0
-        # The same keys, versions that go on, but valid for 30 days only: over at the time that was seen.
-        repository.expires = frozen.expires
+        # Newer versions, by the right keys, valid by the clock, but over at a time that was seen.
+        repository.expires = soon
         repository.publish()
+        device.ahead = 0.0
         with pytest.raises(UpdateError, match="expired"):
             device.offer()
 
