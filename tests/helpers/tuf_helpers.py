@@ -204,6 +204,7 @@ def serving(files: Mapping[str, bytes]) -> Iterator[Server]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             path = self.path.lstrip("/")

@@ -37,14 +37,15 @@ _log = logging.getLogger(__name__)
 RELEASES: Final = "releases"
 _HISTORY: Final = "root_history"
 _LINK: Final = "root.json"
-_LIMITS: Final = {
-    "max_root_rotations": 256,
-    "max_delegations": 32,
-    "root_max_length": 512_000,
-    "timestamp_max_length": 16_384,
-    "snapshot_max_length": 2_000_000,
-    "targets_max_length": 5_000_000,
-}
+_HOUR: Final = 3600.0
+_LIMITS: Final = UpdaterConfig(
+    max_root_rotations=256,
+    max_delegations=32,
+    root_max_length=512_000,
+    timestamp_max_length=16_384,
+    snapshot_max_length=2_000_000,
+    targets_max_length=5_000_000,
+)
 
 
 class Client:
@@ -96,11 +97,12 @@ class Client:
             now = self._floor.reference_time(self._clock(), self._built)
             trusted = GuardedSet(self._root, self._floor, now)
             _make_sound(self._cache)
+            _follow_kept_roots(trusted, self._cache)
             updater = Updater(
                 str(self._cache),
                 self._url,
                 fetcher=Fetcher(self._web),
-                config=UpdaterConfig(**_LIMITS),
+                config=_LIMITS,
                 bootstrap=self._root,
             )
             # It takes neither a clock nor a set of its own; what it would do with one is what we want.
@@ -141,6 +143,9 @@ class Client:
     def _keep(self, trusted: GuardedSet) -> None:
         """Have the cache, then the floor, on the disk, where there is something new."""
         floor = trusted.floor(self._floor)
+        if floor.time - self._floor.time < _HOUR:
+            # So that a poll without news writes next to nothing.
+            floor = floor.model_copy(update={"time": self._floor.time})
         if floor != self._floor:
             _flush(self._cache)
             self._floor = self._floor_file.write(floor)
@@ -178,6 +183,16 @@ class Client:
             raise TransportError(
                 f"{self._cache}: cannot keep the metadata ({error.strerror or error}); check the disk"
             ) from error
+
+
+def _follow_kept_roots(trusted: GuardedSet, cache: Path) -> None:
+    """Go from the root that came with the device to the newest that is kept, each signed by the one before.
+
+    The TUF client would do that itself, but count them among the few new ones that it follows in a refresh.
+    """
+    with contextlib.suppress(OSError, RepositoryError):
+        while True:
+            trusted.update_root((cache / _HISTORY / f"{trusted.root.version + 1}.root.json").read_bytes())
 
 
 def _make_sound(cache: Path) -> None:

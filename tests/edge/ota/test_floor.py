@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tuf.api.metadata import Role
+from tuf_helpers import record_flushes
 
 from vedette_edge.errors import TransportError, UpdateError
 from vedette_edge.ota.floor import BUILT, Floor, FloorFile, Statement

@@ -3,7 +3,7 @@ import os
 import shutil
 
 import pytest
-from tuf_helpers import BUNDLE, Device, ReleaseRepository, answer, serving
+from tuf_helpers import BUNDLE, Device, ReleaseRepository, answer, record_flushes, serving
 
 from vedette_edge.errors import TransportError, UpdateError
 
@@ -241,7 +241,7 @@ class TestCache:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(os, "replace", full)
-        with pytest.raises(TransportError, match="cannot keep the metadata .*No space left"):
+        with pytest.raises(TransportError, match=r"cannot keep the metadata .*No space left"):
             device.offer()
 
     def test_nothing_that_was_refused_is_kept(self, repository, device):
