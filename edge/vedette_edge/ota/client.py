@@ -82,6 +82,7 @@ class Client:
         self._built = built
         self._opened: tuple[Updater, GuardedSet] | None = None
         self._floor = Floor()
+        self._warned: set[str] = set()
 
     def refresh(self) -> None:
         """Bring root, timestamp, snapshot and targets up to date; once, later calls do nothing.
@@ -109,7 +110,6 @@ class Client:
             updater._trusted_set = trusted
             updater.refresh()
             self._keep(trusted)
-            self._warn_of_age(trusted, now)
         self._opened = (updater, trusted)
 
     def target(self, name: str) -> TargetFile | None:
@@ -149,11 +149,14 @@ class Client:
         if floor != self._floor:
             _flush(self._cache)
             self._floor = self._floor_file.write(floor)
+        self._warn_of_age(trusted)
 
-    def _warn_of_age(self, trusted: GuardedSet, now: float) -> None:
+    def _warn_of_age(self, trusted: GuardedSet) -> None:
+        now = trusted.reference_time.timestamp()
         for role, expiry in trusted.expiries().items():
             seen = self._floor.sightings[role].time
-            if now > seen + (expiry - seen) / 2:
+            if now > seen + (expiry - seen) / 2 and role not in self._warned:
+                self._warned.add(role)
                 _log.warning(
                     "%s: '%s' expires at %s, and more than half of its time has passed; have it signed anew",
                     self._url,
