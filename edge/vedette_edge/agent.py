@@ -355,6 +355,7 @@ class Agent:
                 watchers=lambda: [watcher for one in self._fleet.running for watcher in one.watchers],
                 waiting=self._outbox.__len__,
                 link=self._link,
+                updates=self._updates.reports,
             )
         )
 

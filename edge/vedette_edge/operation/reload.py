@@ -17,7 +17,7 @@ from vedette_edge.bundle import open_bundle
 from vedette_edge.config import AgentConfig, CameraConfig, check_cameras, parse_config
 from vedette_edge.errors import ConfigError, VedetteError
 from vedette_edge.files import write_atomically
-from vedette_edge.ota.slots import resolved
+from vedette_edge.ota.bundles import resolved
 from vedette_edge.topics import ConfigReport
 
 __all__ = [

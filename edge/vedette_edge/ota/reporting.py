@@ -8,7 +8,7 @@ from vedette_edge.ota.evidence import Evidence, ShadowFigures, concerns
 from vedette_edge.ota.payloads import ModelReport
 from vedette_edge.ota.record import Installed, Record
 
-__all__ = ["Followed", "meaning", "model_report"]
+__all__ = ["Followed", "meaning", "model_report", "sentence"]
 
 
 class Followed(Protocol):
@@ -46,6 +46,26 @@ def model_report(followed: Followed, names: tuple[str, ...], runs: Installed | N
         shadow=_shadow(record, evidence),
         outcome=record.outcome,
     )
+
+
+def sentence(report: ModelReport) -> str:
+    """Return a report for people.
+
+    >>> sentence(ModelReport(model="fights", names=("main",), state="idle", since=0, seq=0, runs=None))
+    'fights: nothing runs, idle'
+    """
+    runs = f"release {report.runs.release} runs (slot {report.runs.slot})" if report.runs else "nothing runs"
+    parts = [f"{report.model}: {runs}, {report.state}"]
+    if report.candidate is not None:
+        parts.append(f"release {report.candidate.release} is under way")
+    if report.failed:
+        parts.append(f"it failed: {report.failed}")
+    if report.shadow is not None and report.state in ("shadow", "trial"):
+        parts.append(f"its shadow agreed in {report.shadow.agreed} of {report.shadow.compared} verdicts")
+    if report.outcome is not None and report.candidate is None:
+        why = f": {report.outcome.reason}" if report.outcome.reason else ""
+        parts.append(f"release {report.outcome.release} was {report.outcome.result}{why}")
+    return ", ".join(parts)
 
 
 def meaning(report: ModelReport) -> tuple[object, ...]:

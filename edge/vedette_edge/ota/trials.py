@@ -18,10 +18,10 @@ from vedette_edge.engine.ledger import LedgerFile
 from vedette_edge.errors import BrokerError, OutboxError, UpdateError, VideoError
 from vedette_edge.judges import Verdict
 from vedette_edge.manifest import Decision
+from vedette_edge.ota.bundles import with_bundles
 from vedette_edge.ota.evidence import Evidence, Usual
 from vedette_edge.ota.record import Installed
 from vedette_edge.ota.shadow import Shadow
-from vedette_edge.ota.slots import with_bundles
 from vedette_edge.ota.witness import Witness, patience_of, why_too_slow
 from vedette_edge.types import Frame
 

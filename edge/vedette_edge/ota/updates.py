@@ -27,6 +27,7 @@ from vedette_edge.engine import Engine, Model, OnChange, load_models
 from vedette_edge.engine.ledger import LedgerFile
 from vedette_edge.errors import UpdateError, VedetteError
 from vedette_edge.judges import Judge
+from vedette_edge.ota.bundles import nothing_to_run, stores, with_bundles
 from vedette_edge.ota.evidence import Evidence
 from vedette_edge.ota.following import Follower
 from vedette_edge.ota.hints import Hints
@@ -34,7 +35,6 @@ from vedette_edge.ota.layout import ModelPlace, look_path
 from vedette_edge.ota.payloads import ModelReport
 from vedette_edge.ota.record import Installed
 from vedette_edge.ota.reporting import meaning, model_report
-from vedette_edge.ota.slots import nothing_to_run, stores, with_bundles
 from vedette_edge.ota.tap import TappedJudge
 from vedette_edge.ota.trials import Trials, check_digest, usual_of
 
