@@ -180,7 +180,7 @@ class Follower:
             _log.error("update of model '%s': the candidate has failed: %s", self.name, found.evidence.failed)
             self.keep(found.evidence)
         self._started = this if found.tries is not None else None
-        self.course = found
+        self.course = Course(found.alarms, found.tries)
 
     def _count(self, found: Course, evidence: Evidence, record: Record) -> Course:
         try:
