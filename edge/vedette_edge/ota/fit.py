@@ -99,7 +99,7 @@ def check_fit(bundle: Path, users: Mapping[str, ModelConfig], config: AgentConfi
 
 
 def _now(bundle: Path) -> Manifest | None:
-    """Return the manifest of a model that runs now; None where it cannot be read: that is not this one's fault."""
+    """Return the manifest of a model that runs now; None where it cannot be read, which blames nobody."""
     place = ModelPlace(bundle)
     try:
         if place.record.exists():
