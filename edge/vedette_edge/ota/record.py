@@ -82,6 +82,7 @@ class Record(_Part):
     committed: Installed | None = Field(default=None, description="What a rollback comes back to.")
     candidate: Installed | None = Field(default=None, description="What is under way; idle: None.")
     tries: int = Field(default=3, ge=1, le=100, description="Starts of the agent that a trial may take.")
+    probes: int = Field(default=0, ge=0, description="Of the candidate, begun so far; at most `tries`.")
     floor: int = Field(default=0, ge=0, description="Highest release that was committed.")
     refused: tuple[Refused, ...] = Field(default=(), max_length=MOST_REFUSED)
     outcome: Outcome | None = None
