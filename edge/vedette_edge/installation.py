@@ -141,7 +141,7 @@ def deactivation(paths: Sequence[Path]) -> list[Command]:
 
 
 def removal(root: Path, *, purge: bool) -> list[Path]:
-    """Return what there is below `root` to remove; with `purge` also configuration, keys, state and models."""
+    """Return what there is below `root` to remove; with `purge` also what is configured and kept."""
     rules = resource("firmware-configs", "udev").glob("*.rules")
     drop_ins = [_drop_in_path(unit) for unit in (_AGENT, _UPDATER)]
     paths = [_UNITS / name for name in (_AGENT, _UPDATER, *_LOOKS)]
