@@ -14,6 +14,7 @@
     ├── BrokerError               the MQTT broker cannot be reached or refuses us
     ├── OutboxError               the store of undelivered messages cannot be used
     └── UpdateError               an update cannot be trusted, fetched or stored
+        └── TransportError        it did not come whole this time; the next visit tries again
 
 Errors of libraries are mapped to these once, where the library is called, with the cause chained.
 Doors (`edge-agent`, `vedette-train`, ...) print the text of a `VedetteError` on one line and exit
@@ -33,6 +34,7 @@ __all__ = [
     "OutboxError",
     "ProofError",
     "RuntimeBackendError",
+    "TransportError",
     "UpdateError",
     "UsageError",
     "VedetteError",
@@ -104,6 +106,10 @@ class BrokerError(VedetteError):
 
 class UpdateError(VedetteError):
     """An update of a model cannot be trusted, fetched or stored; what runs goes on."""
+
+
+class TransportError(UpdateError):
+    """Bytes of an update did not come, or not those that are signed; nothing signed speaks against trying again."""
 
 
 class OutboxError(VedetteError):
