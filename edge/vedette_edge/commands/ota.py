@@ -66,8 +66,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     adopt = actions.add_parser(
         "adopt",
         help="put a model in place by hand",
-        description="Makes a bundle the committed model, as in a factory: what it is, and that it is whole, is "
-        "checked, but nothing is signed. Later releases replace it.",
+        description="Makes a bundle the committed model, as in a factory. That it is whole, and fits the "
+        "cameras, is checked; nobody has signed it. Any release replaces it.",
         epilog="example: sudo edge-agent ota adopt door /media/usb/bundle",
     )
     adopt.add_argument("model", metavar="MODEL", help="its name in ota.models")
@@ -169,7 +169,9 @@ def _adopt(options: argparse.Namespace) -> None:
     with only_one(ota.store):
         record = ModelStore(place).adopt(bundle, time.time())
     assert record.committed is not None
-    print(f"{bundle} is the committed model '{model}' now, in slot {record.committed.slot} of {place.directory}")
+    print(
+        f"{bundle} is the committed model '{model}' now, in slot {record.committed.slot} of {place.directory}"
+    )
 
 
 def _as_owner(store: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where the update of each model stands, from what the updater and the agent have written; nothing is changed."""
+"""Where the update of each model stands, from what the updater and the agent have written; only read."""
 
 from __future__ import annotations
 

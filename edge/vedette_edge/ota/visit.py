@@ -229,7 +229,8 @@ class _Update:
         free = self._store.free()
         if to_come + _SPARE_BYTES > free:
             return DoesNotFit(
-                f"{to_come} bytes are to come, and {_SPARE_BYTES} must stay free for the agent, but free are {free}"
+                f"{to_come} bytes are to come and {_SPARE_BYTES} must stay free for the agent, "
+                f"but only {free} are free: remove what is not needed"
             )
         return Fits()
 
