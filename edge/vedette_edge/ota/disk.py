@@ -1,9 +1,9 @@
 """What the updater asks of a disk: few operations, each of which may be the last before the power goes.
 
 What was written is on the disk only once `sync` has returned for the file, and its name only once it has
-returned for the directory. A rename within a directory happens whole or not at all. Nothing else is relied on.
-Everything of the updater that writes goes through here, so that a twin can count the operations, cut the power
-at each and forget what was not synced.
+returned for the directory. A rename within a directory happens whole or not at all. Nothing else is relied
+on. What the updater writes goes through here, so that a twin can count the operations, cut the power at each
+and forget what was not synced.
 """
 
 from __future__ import annotations

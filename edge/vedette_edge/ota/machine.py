@@ -1,15 +1,15 @@
 """What follows what in an update: pure, nothing here reads a clock, a disk or a network.
 
     idle -> check -> space -> fetch -> verify -> staged -> probe -> shadow -> switch -> trial -> commit
-                                                                                           \\-> rollback
+                                                                              or: trial -> rollback
 
 commit and rollback lead to idle, and so does everything that goes wrong before the switch. Without a model to
 stand beside, shadow is passed over. The rules:
 
 1. The floor rises when a release is committed, and never falls; nothing at or below it is taken.
 2. What a release itself is to blame for (probe, shadow, trial) puts it among the `refused`: it is not tried
-   again. What the network, the disk or the room on it is to blame for does not: it is tried at a later visit.
-3. A candidate gives way to another release as long as it is not whole; from `verify` on it is seen to its end.
+   again. What the network, the disk or the room on it is to blame for does not: a later visit tries again.
+3. A candidate gives way to another release until it is whole; from `verify` on it is seen to its end.
 4. Each probe is counted before it begins, because it may take the machine with it. Tries are bounded.
 
 `check` changes nothing on the device: it need not be written, as a visit that was killed in it was idle.
@@ -22,7 +22,7 @@ from typing import Any, Final, TypeAlias
 
 from vedette_edge.config.ota import OtaConfig
 from vedette_edge.ota.evidence import Evidence
-from vedette_edge.ota.record import MOST_REFUSED, Installed, Outcome, Record, Refused, Slot, State
+from vedette_edge.ota.record import MOST_REFUSED, Installed, Outcome, Record, Refused, State, other_slot
 
 __all__ = [
     "Corrupt",
@@ -333,9 +333,8 @@ def _moved(record: Record, state: State, now: float, **changes: Any) -> Record:
 def _with_candidate(record: Record, offered: Offered, now: float) -> Record:
     if not wanted(record, offered.release, offered.digest, part=True):
         raise ValueError(f"{record.model}: release {offered.release} is not wanted, floor {record.floor}")
-    slot: Slot = "b" if record.committed is not None and record.committed.slot == "a" else "a"
     candidate = Installed(
-        slot=slot, release=offered.release, digest=offered.digest, campaign=offered.campaign
+        slot=other_slot(record), release=offered.release, digest=offered.digest, campaign=offered.campaign
     )
     return _moved(record, "space", now, candidate=candidate, probes=0, tries=offered.tries)
 
@@ -354,7 +353,7 @@ def _given_up(record: Record, reason: str, now: float) -> Record:
 
 
 def _refused(record: Record, candidate: Installed | None, reason: str) -> Record:
-    """Return it with a candidate that is not tried again; the oldest such is forgotten where there are many."""
+    """Return it with a candidate that is not tried again; of many such the oldest is forgotten."""
     assert candidate is not None
     others = [one for one in record.refused if one.digest != candidate.digest]
     one = Refused(release=candidate.release, digest=candidate.digest, reason=_shortened(reason))
