@@ -21,6 +21,7 @@ from vedette_edge.config import (
     decision_for,
     load_config,
 )
+from vedette_edge.config.ota import OtaConfig
 from vedette_edge.config.sources import SourceConfig
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import Decision

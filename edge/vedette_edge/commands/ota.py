@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
@@ -22,12 +23,13 @@ from vedette_edge.installation import CONFIG
 from vedette_edge.logs import configure_logs
 from vedette_edge.ota.fit import board_of, check_fit, users_of
 from vedette_edge.ota.layout import Store, look_path
+from vedette_edge.ota.lock import BusyError, only_one
 from vedette_edge.ota.meter import Meter
-from vedette_edge.ota.probe import probe
 from vedette_edge.ota.standing import Standing, lines_of, read_standing
 from vedette_edge.ota.store import ModelStore
-from vedette_edge.ota.trust import TrustedRepository
-from vedette_edge.ota.visit import BusyError, Tools, Visited, only_one, visit
+
+if TYPE_CHECKING:
+    from vedette_edge.ota.visit import Visited
 
 __all__ = ["add_parser"]
 
@@ -107,7 +109,19 @@ def _look(options: argparse.Namespace) -> None:
 
 def _visits(config: AgentConfig, ota: OtaConfig) -> list[Visited]:
     """Visit, and again where the agent has asked for it meanwhile: a hint to a unit that runs is lost."""
-    tools = _tools(config, ota)
+    # Imported by a look alone: the agent, which shares this command line, must not carry python-tuf.
+    from vedette_edge.ota.probe import probe
+    from vedette_edge.ota.trust import TrustedRepository
+    from vedette_edge.ota.visit import Tools, visit
+
+    tools = Tools(
+        repository=lambda: contextlib.closing(TrustedRepository(ota, Store(ota.store))),
+        store=ModelStore,
+        probe=partial(probe, state_dir=config.state_dir),
+        board=board_of(config),
+    )
+    if sys.stderr.isatty():
+        tools = replace(tools, watch=Meter(sys.stderr))
     asked = look_path(config.state_dir)
     for _ in range(_MOST_ROUNDS):
         before = _touched(asked)
@@ -115,16 +129,6 @@ def _visits(config: AgentConfig, ota: OtaConfig) -> list[Visited]:
         if _touched(asked) == before:
             break
     return found
-
-
-def _tools(config: AgentConfig, ota: OtaConfig) -> Tools:
-    tools = Tools(
-        repository=lambda: contextlib.closing(TrustedRepository(ota, Store(ota.store))),
-        store=ModelStore,
-        probe=partial(probe, state_dir=config.state_dir),
-        board=board_of(config),
-    )
-    return replace(tools, watch=Meter(sys.stderr)) if sys.stderr.isatty() else tools
 
 
 def _touched(path: Path) -> int | None:

@@ -8,12 +8,10 @@ model away.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import logging
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +49,7 @@ from vedette_edge.ota.release import Budget, Release, takes_part
 from vedette_edge.ota.store import ModelStore
 from vedette_edge.ota.trust import Offer, Repository
 
-__all__ = ["BusyError", "Probe", "Tools", "Visited", "Watch", "only_one", "visit"]
+__all__ = ["Probe", "Tools", "Visited", "Watch", "visit"]
 
 _log = logging.getLogger(__name__)
 
@@ -63,10 +61,6 @@ Probe: TypeAlias = Callable[[Path, ModelConfig, Budget], object]
 
 Watch: TypeAlias = Callable[[str, FileEntry, Path], AbstractContextManager[object]]
 """Entered with (model, file, where it grows) while a file is fetched."""
-
-
-class BusyError(UpdateError):
-    """Another visit is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,30 +99,8 @@ class Visited:
     trouble: str = ""
 
 
-@contextlib.contextmanager
-def only_one(root: Path) -> Iterator[None]:
-    """Keep other visits from a model store; the lock goes with the process, however that ends.
-
-    Raises:
-        BusyError: when another visit is under way.
-        UpdateError: when the store cannot be written.
-    """
-    try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise UpdateError(f"{root}: cannot use this model store ({error.strerror})") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise BusyError(f"{root}: another visit is under way") from None
-    finally:
-        os.close(descriptor)
-
-
 def visit(config: AgentConfig, ota: OtaConfig, tools: Tools) -> list[Visited]:
-    """Take the update of each model as far as it goes now; the caller holds `only_one`.
+    """Take the update of each model as far as it goes now; the caller holds `lock.only_one`.
 
     Args:
         config: the agent's configuration.
