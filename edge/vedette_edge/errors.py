@@ -114,7 +114,7 @@ class UpdateError(VedetteError):
 
 
 class TransportError(UpdateError):
-    """Bytes of an update did not come, or not those that are signed; nothing signed speaks against trying again."""
+    """What is signed did not come, or could not be stored, this time; the next visit tries again."""
 
 
 class OutboxError(VedetteError):

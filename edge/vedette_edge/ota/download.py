@@ -56,8 +56,9 @@ def download(web: Web, wanted: Wanted, partial: Path) -> None:
         partial: what an earlier call left, or nothing.
 
     Raises:
-        TransportError: when it does not come whole now; what came is kept, unless it is wrong.
-        UpdateError: when nothing that can be checked is signed, or something else than a file lies there.
+        TransportError: when it does not come whole now; what came is kept, unless it is wrong. Or when
+            something else than a file lies there.
+        UpdateError: when nothing is signed that can be checked.
     """
     if not wanted.hashes or not set(wanted.hashes) <= set(_ALGORITHMS):
         raise UpdateError(
@@ -185,7 +186,7 @@ def _open(path: Path) -> int:
     with contextlib.suppress(FileNotFoundError):
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode):
-            raise UpdateError(f"{path} is no regular file; remove it")
+            raise TransportError(f"{path} is no regular file; remove it")
         # Another name of it is a file of a slot, and so is one that is read-only: nothing may write to these.
         if found.st_nlink > 1 or not found.st_mode & stat.S_IWUSR:
             path.unlink()

@@ -133,8 +133,7 @@ class Web:
 
         Raises:
             DownloadHTTPError: at another status of 400 to 499, for good.
-            TransportError: when it cannot be had now.
-            UpdateError: when the answer leads elsewhere, or is encoded.
+            TransportError: when it cannot be had now, or only from elsewhere, or encoded.
         """
         with self._mapped_errors(url):
             answer = self._followed(url, headers)
@@ -146,14 +145,20 @@ class Web:
 
     def _followed(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         for _ in range(_MOST_REDIRECTS + 1):
-            if _origin(url) != self._origin:
-                raise UpdateError(f"{url} is not of {'{}://{}:{}'.format(*self._origin)}; it is not followed")
             answer = self._ask(url, headers)
             if answer.status not in _REDIRECTS:
                 return answer
-            url = urljoin(url, answer.headers.get("Location", ""))
             _finish(answer)
-        raise UpdateError(f"{url}: more than {_MOST_REDIRECTS} redirects; check the server")
+            url = self._within(url, answer.headers.get("Location", ""))
+        raise TransportError(f"{url}: more than {_MOST_REDIRECTS} redirects; check the server")
+
+    def _within(self, url: str, location: str) -> str:
+        """Return where a redirect leads, if that is within the origin."""
+        with contextlib.suppress(ValueError, UpdateError):
+            following = urljoin(url, location)
+            if _origin(following) == self._origin:
+                return following
+        raise TransportError(f"{url}: the server leads elsewhere ({location[:200]!r}), which is not followed")
 
     def _ask(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         self._pace.begin_request()
@@ -221,7 +226,7 @@ class Fetcher(FetcherInterface):
 
         Raises:
             DownloadHTTPError: at a status of 400 to 499.
-            UpdateError: as `Web.get` and `body`.
+            TransportError: as `Web.get` and `body`.
         """
         with self._web.get(url) as answer:
             return b"".join(body(url, answer, max_length))

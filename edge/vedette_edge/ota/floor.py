@@ -39,7 +39,7 @@ class _Part(BaseModel):
 
 
 class Statement(_Part):
-    """What a role has said of versions: the timestamp of itself and the snapshot, the snapshot of all targets."""
+    """What an online role has said: the timestamp of itself and the snapshot, the snapshot of targets."""
 
     signers: tuple[str, ...] = Field(default=(), description="Key ids that signed it.")
     versions: dict[str, int] = Field(default={}, description="By role.")
@@ -52,10 +52,9 @@ class Statement(_Part):
         """Return what is known after `later`; nothing is lowered, unless root has taken the keys away."""
         if not self.binds(role):
             return later
-        names = {*self.versions, *later.versions}
-        highest = {
-            name: max(self.versions.get(name, 0), later.versions.get(name, 0)) for name in sorted(names)
-        }
+        highest = dict(self.versions)
+        for name, version in later.versions.items():
+            highest[name] = max(version, highest.get(name, 0))
         return Statement(signers=later.signers, versions=highest)
 
 

@@ -1,4 +1,4 @@
-"""What the TUF client does not check by itself: the floor, the clock's floor, and that delegations are a tree."""
+"""What the TUF client does not check by itself: the floor, the least time, and the tree of delegations."""
 
 from __future__ import annotations
 
@@ -46,10 +46,8 @@ class GuardedSet(TrustedMetadataSet):
                 f"root v{self.root.version} is older than v{self._floor.root}, which was seen before"
             )
         document = Metadata.from_bytes(data)
-        if isinstance(document.signed, Timestamp) and self._floor.timestamp.binds(
-            self.root.roles["timestamp"]
-        ):
-            self._hold(self._floor.timestamp, _of_timestamp(document.signed))
+        if isinstance(document.signed, Timestamp):
+            self._hold("timestamp", self._floor.timestamp, _of_timestamp(document.signed))
         taken = super().update_timestamp(data)
         self._signers["timestamp"] = _signers(self.root, "timestamp", document)
         return taken
@@ -57,11 +55,10 @@ class GuardedSet(TrustedMetadataSet):
     def update_snapshot(self, data: bytes, trusted: bool | None = False) -> Snapshot:
         """Take a snapshot, unless what it says is below the floor."""
         document = Metadata.from_bytes(data)
-        if isinstance(document.signed, Snapshot) and self._floor.snapshot.binds(self.root.roles["snapshot"]):
-            versions = {name: meta.version for name, meta in document.signed.meta.items()}
-            self._hold(
-                self._floor.snapshot, {name.removesuffix(".json"): versions[name] for name in versions}
-            )
+        if isinstance(document.signed, Snapshot):
+            meta = document.signed.meta.items()
+            versions = {name.removesuffix(".json"): file.version for name, file in meta}
+            self._hold("snapshot", self._floor.snapshot, versions)
         taken = super().update_snapshot(data, trusted)
         self._signers["snapshot"] = _signers(self.root, "snapshot", document)
         return taken
@@ -108,8 +105,9 @@ class GuardedSet(TrustedMetadataSet):
         four = {"root": self.root, "timestamp": self.timestamp, "snapshot": self.snapshot}
         return {name: signed.expires.timestamp() for name, signed in {**four, **self._loaded}.items()}
 
-    @staticmethod
-    def _hold(floor: Statement, versions: dict[str, int]) -> None:
+    def _hold(self, speaker: str, floor: Statement, versions: dict[str, int]) -> None:
+        if not floor.binds(self.root.roles[speaker]):
+            return
         for name, version in versions.items():
             if version < floor.versions.get(name, 0):
                 raise BadVersionNumberError(

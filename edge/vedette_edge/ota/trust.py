@@ -1,4 +1,4 @@
-"""What the device believes of releases: what enough keys have signed, not older than what it knew, not expired.
+"""What a device believes of releases: what enough keys signed, not older than what it knew, not expired.
 
 A `Repository` says which release is current for a model, and fetches its files. `TrustedRepository` is the
 real one, for one visit; what it says was checked as `client` and `download` describe.
@@ -141,7 +141,11 @@ class TrustedRepository:
             UpdateError: when that file is not signed, or is signed as another.
         """
         name = file_target(self._config.fleet, model, entry.sha256)
-        target = self._client.target(name)
+        try:
+            target = self._client.target(name)
+        except UpdateError as error:
+            # Whoever forges metadata must not be able to have a release refused.
+            raise TransportError(str(error)) from error
         if target is None:
             raise UpdateError(
                 f"'{entry.path}' of the release is not signed: {name} is no target; publish it anew"
