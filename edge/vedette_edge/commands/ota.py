@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import pwd
 import shutil
 import sys
 import time
@@ -25,6 +23,7 @@ from vedette_edge.ota.fit import board_of, check_fit, users_of
 from vedette_edge.ota.layout import Store, look_path
 from vedette_edge.ota.lock import BusyError, only_one
 from vedette_edge.ota.meter import Meter
+from vedette_edge.ota.owner import become_owner
 from vedette_edge.ota.standing import Standing, lines_of, read_standing
 from vedette_edge.ota.store import ModelStore
 
@@ -92,7 +91,7 @@ def _look(options: argparse.Namespace) -> None:
     if ota is None:
         print(f"{options.config} has no section ota: there is nothing to look for")
         return
-    _as_owner(ota.store)
+    become_owner(ota.store)
     try:
         with only_one(ota.store):
             found = _visits(config, ota)
@@ -167,7 +166,7 @@ def _adopt(options: argparse.Namespace) -> None:
     if model not in ota.models:
         raise UsageError(f"{options.config}: ota.models has no '{model}'; it has: {', '.join(ota.models)}")
     bundle = options.bundle.absolute()
-    _as_owner(ota.store)
+    become_owner(ota.store)
     place = Store(ota.store).model(model)
     check_fit(bundle, users_of(place, config.every_model), config)
     with only_one(ota.store):
@@ -176,23 +175,3 @@ def _adopt(options: argparse.Namespace) -> None:
     print(
         f"{bundle} is the committed model '{model}' now, in slot {record.committed.slot} of {place.directory}"
     )
-
-
-def _as_owner(store: Path) -> None:
-    """Become the user to whom the model store belongs: what root would write there, the service could not.
-
-    Raises:
-        UpdateError: when that is not possible.
-    """
-    try:
-        owner = store.stat()
-    except OSError:
-        return
-    if os.geteuid() != 0 or owner.st_uid == 0:
-        return
-    try:
-        os.initgroups(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
-    except KeyError:
-        os.setgroups([])
-    os.setgid(owner.st_gid)
-    os.setuid(owner.st_uid)
