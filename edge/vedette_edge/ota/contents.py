@@ -1,12 +1,12 @@
 """What lies in a slot, and whether it was ever committed: one file beside each slot.
 
 It is the second trace of what the record says. It is written before the slot is touched, so that it never
-vouches for what it does not describe, and it is marked as committed before the record says so. A record that is
-lost or damaged is rebuilt from these files, by three rules:
+vouches for what it does not describe, and it is marked as committed before the record says so. A record that
+is lost or damaged is rebuilt from these files, by three rules:
 
-1. Only what was committed once becomes committed again: what was merely fetched, or failed, was never proved.
-2. Of two such slots the one that was committed last counts, because the floor was raised with it. The other one
-   is taken only where the files of the first are damaged: better an old model than none.
+1. Only what was committed once becomes committed again: what was merely fetched, or failed, proved nothing.
+2. Of two such slots the one that was committed last counts, because the floor was raised with it. The other
+   one is taken only where the files of the first are damaged: better an old model than none.
 3. The floor and the refused releases are those of the last commit, so that neither is forgotten.
 """
 

@@ -184,8 +184,8 @@ class ModelStore:
         opened, record = open_bundle(bundle), self.record()
         if record.state != "idle":
             raise UpdateError(
-                f"{self._place.directory}: an update is under way (state {record.state}), expected none; let it "
-                "come to its end with 'edge-agent ota look', then adopt the bundle"
+                f"{self._place.directory}: an update is under way (state {record.state}), expected none; let "
+                "it come to its end with 'edge-agent ota look', then adopt the bundle"
             )
         installed = Installed(slot=other_slot(record), release=0, digest=opened.digest)
         with self._refusing():
@@ -312,12 +312,16 @@ class ModelStore:
 
     def _make(self, directory: Path) -> None:
         """Make a directory and those above it; its name is on the disk, whoever made it."""
+        self._make_missing(directory)
+        self._disk.sync(directory.parent)
+
+    def _make_missing(self, directory: Path) -> None:
         try:
             self._disk.names(directory)
         except FileNotFoundError:
-            self._make(directory.parent)
+            self._make_missing(directory.parent)
             self._disk.make_directory(directory)
-        self._disk.sync(directory.parent)
+            self._disk.sync(directory.parent)
 
     @contextlib.contextmanager
     def _refusing(self) -> Iterator[None]:
@@ -325,8 +329,8 @@ class ModelStore:
             yield
         except OSError as error:
             raise UpdateError(
-                f"{self._place.directory}: the disk refuses ({error.strerror or error}); what runs goes on. Check "
-                "that the disk is neither full nor failing, and that this user may write there"
+                f"{self._place.directory}: the disk refuses ({error.strerror or error}); what runs goes on. "
+                "Check that the disk is neither full nor failing, and that this user may write there"
             ) from error
 
 
