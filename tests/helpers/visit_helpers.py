@@ -13,7 +13,8 @@ from edge_helpers import edit_manifest
 from vedette_edge.bundle import open_bundle
 from vedette_edge.config import load_config
 from vedette_edge.errors import TransportError, UpdateError
-from vedette_edge.manifest import MANIFEST_NAME, FileEntry
+from vedette_edge.manifest import FileEntry
+from vedette_edge.ota.by_hand import named_files
 from vedette_edge.ota.evidence import Evidence, ShadowFigures, write_evidence
 from vedette_edge.ota.layout import Store, evidence_path
 from vedette_edge.ota.release import Release, Rollout
@@ -50,9 +51,7 @@ def device(directory: Path, *, models=("door",), camera=None, **ota) -> Path:
 
 def bundle_files(bundle: Path) -> dict[str, bytes]:
     """Return the files of a bundle by their paths."""
-    opened = open_bundle(bundle)
-    names = [MANIFEST_NAME, *(entry.path for entry in opened.manifest.files())]
-    return {name: (bundle / name).read_bytes() for name in dict.fromkeys(names)}
+    return {entry.path: (bundle / entry.path).read_bytes() for entry in named_files(open_bundle(bundle))}
 
 
 def another(bundle: Path, directory: Path, number: int) -> Path:

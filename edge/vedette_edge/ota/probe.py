@@ -44,6 +44,7 @@ _ROUNDS = 3  # of measuring: what runs beside it may disturb one
 _SPARE_BYTES = 2**30  # stacks and arenas that are reserved, and not used
 _MOST_FILE = 16 * 2**20  # bytes; what it prints goes to files
 _LAST_WORDS = 4096  # bytes
+_MOST_WORDS = 500  # characters of a sentence
 _MIB = 2**20
 _TO_DIE = 5.0  # seconds that the kernel may take to end a killed process
 _ENVIRONMENT = {"PYTHONSAFEPATH": "1"}  # nothing is imported from the working directory
@@ -191,7 +192,8 @@ def _most_data(peak: int | None) -> int:
 
 def _last_line(file: IO[bytes]) -> str:
     file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_WORDS))
-    return (file.read().decode(errors="replace").strip().splitlines() or [""])[-1]
+    line = (file.read().decode(errors="replace").strip().splitlines() or [""])[-1]
+    return line[-_MOST_WORDS:]
 
 
 def _signal_name(number: int) -> str:

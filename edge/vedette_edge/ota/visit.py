@@ -321,7 +321,7 @@ class _Update:
                 raise  # goes on at the next visit
             except UpdateError as error:
                 return str(error)
-            self._store.place_file(slot, entry)
+            self._store.place(slot, entry)
         return ""
 
 

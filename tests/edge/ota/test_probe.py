@@ -89,8 +89,9 @@ def test_the_variant_is_chosen_as_the_agent_chooses_it(tried, bundle_dir):
 
 
 def test_a_variant_that_does_not_work_here_is_passed_over_as_the_agent_would(tried, bundle_dir):
-    edit_manifest(bundle_dir, lambda values: values["variants"][0].update(runtime="of-the-future"))
-    add_variant(bundle_dir, "works", brightness_model(), runtime="onnx")
+    add_variant(bundle_dir, "works", brightness_model())
+    add_variant(bundle_dir, "wrong", brightness_model(bias=-1.0))
+    edit_manifest(bundle_dir, lambda values: values.update(variants=values["variants"][:0:-1]))
     assert tried().variant == "works"
 
 
@@ -127,7 +128,13 @@ def test_what_it_has_started_ends_with_it(tried, tmp_path, ending):
 
 def test_what_it_prints_does_not_fill_the_memory(tried):
     with pytest.raises(UpdateError, match="its probe crashes: the process ended with code 1: end"):
-        tried(program="head -c 1000000 /dev/zero | tr '\\0' x >&2; echo; echo end >&2; exit 1")
+        tried(program="head -c 1000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo end >&2; exit 1")
+
+
+def test_a_last_line_without_end_is_cut(tried):
+    with pytest.raises(UpdateError) as caught:
+        tried(program="head -c 1000000 /dev/zero | tr '\\0' x >&2; exit 1")
+    assert len(str(caught.value)) < 1000
 
 
 def test_where_no_process_can_be_started_the_bundle_is_not_to_blame(bundle_dir, tmp_path):
