@@ -18,9 +18,10 @@ from vedette_edge.ota.by_hand import named_files
 from vedette_edge.ota.evidence import Evidence, ShadowFigures, write_evidence
 from vedette_edge.ota.layout import Store, evidence_path
 from vedette_edge.ota.release import Release, Rollout
+from vedette_edge.ota.stages import Tools
 from vedette_edge.ota.store import ModelStore
 from vedette_edge.ota.trust import Offer
-from vedette_edge.ota.visit import Tools, visit
+from vedette_edge.ota.visit import visit
 
 BOARD = "raspberry-pi-4"
 

@@ -110,8 +110,9 @@ def _visits(config: AgentConfig, ota: OtaConfig) -> list[Visited]:
     """Visit, and again where the agent has asked for it meanwhile: a hint to a unit that runs is lost."""
     # Imported by a look alone: the agent, which shares this command line, must not carry python-tuf.
     from vedette_edge.ota.probe import probe
+    from vedette_edge.ota.stages import Tools
     from vedette_edge.ota.trust import TrustedRepository
-    from vedette_edge.ota.visit import Tools, visit
+    from vedette_edge.ota.visit import visit
 
     tools = Tools(
         repository=lambda: contextlib.closing(TrustedRepository(ota, Store(ota.store))),

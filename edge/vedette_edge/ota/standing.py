@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vedette_edge.errors import UpdateError
 from vedette_edge.operation.table import duration, table
-from vedette_edge.ota.evidence import Evidence, read_evidence
+from vedette_edge.ota.evidence import Evidence, concerns, read_evidence
 from vedette_edge.ota.layout import Store, evidence_path
 from vedette_edge.ota.record import Installed, Record, read_record
 
@@ -86,10 +86,7 @@ def _installed(what: Installed | None) -> str:
 
 def _seen(record: Record, evidence: Evidence | None) -> str:
     """Return what the agent has seen of the candidate in this state."""
-    candidate = record.candidate
-    if evidence is None or candidate is None:
-        return "-"
-    if (evidence.digest, evidence.phase) != (candidate.digest, record.state):
+    if evidence is None or not concerns(evidence, record):
         return "-"
     seen = f"{evidence.seconds:.0f} s, {evidence.verdicts} verdicts, {evidence.starts} starts"
     return f"{seen}, failed" if evidence.failed else seen

@@ -10,78 +10,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeAlias
 
-from vedette_edge.config import AgentConfig, ModelConfig
+from vedette_edge.config import AgentConfig
 from vedette_edge.config.ota import OtaConfig
-from vedette_edge.errors import TransportError, UpdateError, VedetteError
-from vedette_edge.manifest import MANIFEST_NAME, FileEntry
-from vedette_edge.ota.evidence import read_evidence
-from vedette_edge.ota.fit import check_device, check_fit, users_of
-from vedette_edge.ota.layout import ModelPlace, Store, evidence_path
-from vedette_edge.ota.machine import (
-    Corrupt,
-    DoesNotFit,
-    Event,
-    Fetched,
-    FetchFailed,
-    Fits,
-    Look,
-    NothingNew,
-    Offered,
-    Probed,
-    ProbeFailed,
-    Probing,
-    Settled,
-    Switched,
-    Verified,
-    after,
-    judge_trial,
-    wanted,
-)
-from vedette_edge.ota.record import Record, Slot, State
-from vedette_edge.ota.release import Budget, Release, takes_part
-from vedette_edge.ota.store import ModelStore
-from vedette_edge.ota.trust import Offer, Repository
+from vedette_edge.errors import VedetteError
+from vedette_edge.ota.machine import Event, NothingNew, after
+from vedette_edge.ota.record import Record
+from vedette_edge.ota.stages import Stages, Tools
+from vedette_edge.ota.trust import Repository
 
-__all__ = ["Probe", "Tools", "Visited", "Watch", "visit"]
+__all__ = ["Visited", "visit"]
 
 _log = logging.getLogger(__name__)
-
-_SPARE_BYTES = 64 * 2**20
-"""That stay free whatever is fetched: the agent keeps what it could not send on the same disk."""
-
-Probe: TypeAlias = Callable[[Path, ModelConfig, Budget], object]
-"""Tries a bundle as a model of the configuration would run it; raises UpdateError when it fails."""
-
-Watch: TypeAlias = Callable[[str, FileEntry, Path], AbstractContextManager[object]]
-"""Entered with (model, file, where it grows) while a file is fetched."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a visit works with.
-
-    Attributes:
-        repository: opens where releases come from; done when a model first needs it, once a visit.
-        store: of a model's place.
-        probe: tries a candidate.
-        board: name of this device's board; None where it has no profile.
-        now: Unix time.
-        watch: shows how a file grows.
-    """
-
-    repository: Callable[[], AbstractContextManager[Repository]]
-    store: Callable[[ModelPlace], ModelStore]
-    probe: Probe
-    board: str | None = None
-    now: Callable[[], float] = time.time
-    watch: Watch = lambda *_: contextlib.nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,237 +51,49 @@ def visit(config: AgentConfig, ota: OtaConfig, tools: Tools) -> list[Visited]:
     """
     with contextlib.ExitStack() as stack:
         opened = functools.cache(lambda: stack.enter_context(tools.repository()))
-        return [_Update(model, config, ota, tools, opened).run() for model in ota.models]
+        return [_visited(model, config, ota, tools, opened) for model in ota.models]
 
 
-class _Update:
-    """One model's part of a visit."""
-
-    def __init__(
-        self,
-        model: str,
-        config: AgentConfig,
-        ota: OtaConfig,
-        tools: Tools,
-        repository: Callable[[], Repository],
-    ) -> None:
-        self._model = model
-        self._repository = repository
-        self._config = config
-        self._ota = ota
-        self._tools = tools
-        self._place = Store(ota.store).model(model)
-        self._store = tools.store(self._place)
-        self._users: dict[str, ModelConfig] = {}
-        self._offered: Offer | None = None
-        self._asked = self._counted = False
-        self._written: Record | None = None
-
-    def run(self) -> Visited:
-        """Go on until there is nothing more to do, or something goes wrong."""
-        try:
-            self._users = users_of(self._place, self._config.every_model)
-            record = self._written = self._store.record()
-            while event := self._next(record):
-                record = self._enter(record, event)
-        except (VedetteError, OSError) as error:
-            _log.warning("model '%s': %s", self._model, error, extra={"event": "ota", "model": self._model})
-            return Visited(self._model, self._written, str(error))
-        return Visited(self._model, record)
-
-    def _enter(self, record: Record, event: Event) -> Record:
-        """Write what follows, before anybody acts on it."""
-        following = after(record, event, self._tools.now())
-        if following.state == "check":
-            return following  # changes nothing, and is not worth a write each time
-        if record.state == "check" and isinstance(event, NothingNew):
-            assert self._written is not None
-            return self._written
-        self._written = self._store.write(following)
-        _tell(record.state, self._written, event)
-        return self._written
-
-    def _next(self, record: Record) -> Event | None:
-        """Do what a state stands for; return what came of it, or None where the visit ends."""
-        does: dict[State, Callable[[Record], Event | None]] = {
-            "idle": self._idle,
-            "check": self._check,
-            "space": self._space,
-            "fetch": self._fetch,
-            "verify": self._verify,
-            "staged": self._staged,
-            "probe": self._probe,
-            "shadow": self._judge,
-            "switch": lambda _: Switched(),
-            "trial": self._judge,
-            "commit": self._settle,
-            "rollback": self._settle,
-        }
-        return does[record.state](record)
-
-    def _idle(self, record: Record) -> Event | None:
-        self._store.tidy(record)
-        return None if self._asked else Look()
-
-    def _check(self, record: Record) -> Event:
-        offer = self._offer()
-        taken = self._taken(record, offer)
-        if offer is None or taken is None:
-            return NothingNew()
-        before = record.outcome
-        if before and (before.digest, before.reason) == (taken.digest, self._why_not_here(offer.release)):
-            return NothingNew()  # it was said once, and is not worth a write at each visit
-        return taken
-
-    def _space(self, record: Record) -> Event:
-        release = self._under_way(record)
-        if not isinstance(release, Release):
-            return release
-        if why := self._why_not_here(release):
-            return DoesNotFit(why)
-        to_come = self._store.still_to_fetch(self._store.prepare(record, release))
-        free = self._store.free()
-        if to_come + _SPARE_BYTES > free:
-            return DoesNotFit(
-                f"{to_come} bytes are to come and {_SPARE_BYTES} must stay free for the agent, "
-                f"but only {free} are free: remove what is not needed"
-            )
-        return Fits()
-
-    def _fetch(self, record: Record) -> Event:
-        release = self._under_way(record)
-        if not isinstance(release, Release):
-            return release
-        assert record.candidate is not None
-        slot = record.candidate.slot
-        missing = self._store.prepare(record, release)
-        first = [entry for entry in missing if entry.path == MANIFEST_NAME]
-        rest = [entry for entry in missing if entry.path != MANIFEST_NAME]
-        # The manifest says whether the rest is worth fetching.
-        why = self._brought(slot, first) or self._why_no_fit(slot) or self._brought(slot, rest)
-        return FetchFailed(why, final=True) if why else Fetched()
-
-    def _verify(self, record: Record) -> Event:
-        release = self._under_way(record)
-        if not isinstance(release, Release):
-            return release
-        assert record.candidate is not None
-        try:
-            self._store.verify(record.candidate.slot, release)
-        except UpdateError as error:
-            return Corrupt(str(error))
-        return Verified()
-
-    def _staged(self, record: Record) -> Event:
-        release = self._under_way(record)
-        if not isinstance(release, Release):
-            return release
-        assert record.candidate is not None
-        # The configuration may have changed since the bundle began to come.
-        if why := self._why_no_fit(record.candidate.slot):
-            return Corrupt(why)
-        self._counted = True
-        return Probing()
-
-    def _probe(self, record: Record) -> Event:
-        release = self._under_way(record)
-        if not isinstance(release, Release):
-            return release
-        if not self._counted:  # the last one took the updater with it
-            self._counted = True
-            return Probing()
-        assert record.candidate is not None
-        try:
-            for model in self._users.values():
-                self._tools.probe(self._place.slot(record.candidate.slot), model, release.budget)
-        except UpdateError as error:
-            return ProbeFailed(str(error))
-        return Probed()
-
-    def _judge(self, record: Record) -> Event | None:
-        try:
-            evidence = read_evidence(evidence_path(self._config.state_dir, self._model))
-        except UpdateError as error:
-            # As if nothing had been seen; a trial of which nothing is seen comes to an end all the same.
-            _log.warning("%s", error, extra={"event": "ota", "model": self._model})
-            evidence = None
-        return judge_trial(record, evidence, self._ota, self._tools.now())
-
-    def _settle(self, record: Record) -> Event:
-        self._store.tidy(record)
-        return Settled()
-
-    def _offer(self) -> Offer | None:
-        """Ask the repository, once a visit."""
-        if not self._asked:
-            self._offered = self._repository().offer(self._model)
-            self._asked = True
-        return self._offered
-
-    def _taken(self, record: Record, offer: Offer | None) -> Offered | None:
-        """Return an offer as an event where this device takes it."""
-        if offer is None:
-            return None
-        release, part = offer.release, takes_part(offer.rollout, self._config.node)
-        if not wanted(record, release.release, release.digest, part=part):
-            return None
-        return Offered(release.release, release.digest, offer.rollout.campaign, self._ota.tries)
-
-    def _under_way(self, record: Record) -> Release | Event:
-        """Return the candidate's release, or what became of it where it is no longer the one on offer."""
-        offer, candidate = self._offer(), record.candidate
-        assert candidate is not None
-        if offer and (offer.release.release, offer.release.digest) == (candidate.release, candidate.digest):
-            return offer.release
-        if record.state in ("space", "fetch"):
-            return self._taken(record, offer) or NothingNew()
-        # Only its release says what its files must be, and what it may cost.
-        return Corrupt(f"release {candidate.release} is no longer offered, and was not yet tried here")
-
-    def _why_not_here(self, release: Release) -> str:
-        try:
-            check_device(release, self._tools.board)
-        except UpdateError as error:
-            return str(error)
-        return ""
-
-    def _why_no_fit(self, slot: Slot) -> str:
-        try:
-            check_fit(self._place.slot(slot), self._users, self._config)
-        except UpdateError as error:
-            return str(error)
-        return ""
-
-    def _brought(self, slot: Slot, entries: Iterable[FileEntry]) -> str:
-        """Fetch files into a slot; return what speaks against the release."""
-        for entry in entries:
-            partial = self._store.partial(entry)
-            try:
-                with self._tools.watch(self._model, entry, partial):
-                    self._repository().fetch(self._model, entry, partial)
-            except TransportError:
-                raise  # goes on at the next visit
-            except UpdateError as error:
-                return str(error)
-            self._store.place(slot, entry)
-        return ""
+def _visited(
+    model: str, config: AgentConfig, ota: OtaConfig, tools: Tools, repository: Callable[[], Repository]
+) -> Visited:
+    """Go on with one model until there is nothing more to do now, or something goes wrong."""
+    written: Record | None = None
+    try:
+        stages = Stages(model, config, ota, tools, repository)
+        record = written = stages.store.record()
+        while event := stages.do(record):
+            following = after(record, event, tools.now())
+            if following.state == "check":
+                record = following  # changes nothing, and is not worth a write each time
+            elif record.state == "check" and isinstance(event, NothingNew):
+                record = written
+            else:
+                # On the disk before anybody acts on it.
+                before, record = record, stages.store.write(following)
+                written = record
+                _tell(before, record, event)
+    except (VedetteError, OSError) as error:
+        _log.warning("model '%s': %s", model, error, extra={"event": "ota", "model": model})
+        return Visited(model, written, str(error))
+    return Visited(model, record)
 
 
-def _tell(before: State, record: Record, event: Event) -> None:
+def _tell(before: Record, record: Record, event: Event) -> None:
     """Log a transition."""
     reason: str = getattr(event, "reason", "")
-    of = record.candidate or record.outcome
+    of = record.candidate or before.candidate
     _log.log(
         logging.WARNING if reason else logging.INFO,
         "model '%s': %s -> %s%s%s",
-        *(record.model, before, record.state),
+        *(record.model, before.state, record.state),
         f", release {of.release}" if of else "",
         f": {reason}" if reason else "",
         extra={
             "event": "ota",
             "model": record.model,
             "state": record.state,
-            "before": before,
+            "before": before.state,
             "seq": record.seq,
             "release": of.release if of else None,
             "digest": of.digest if of else None,

@@ -57,7 +57,10 @@ def test_one_that_the_ledger_passes_over_is_left_before_it_is_loaded():
 
 
 def test_what_another_candidate_or_phase_used_up_does_not_count():
-    for other in (evidence_of(phase="shadow", starts=3), evidence_of(digest="c" * 64, starts=3, failed="bad")):
+    for other in (
+        evidence_of(phase="shadow", starts=3),
+        evidence_of(digest="c" * 64, starts=3, failed="bad"),
+    ):
         found = decide(record_of(), other)
         assert (found.alarms, found.evidence.starts, found.evidence.failed) == (NEW, 1, "")
 
@@ -227,6 +230,8 @@ def test_whatever_happens_what_runs_is_what_record_and_evidence_allow(tmp_path_f
         assert found.alarms in (OLD, NEW)
         if found.alarms == NEW:
             assert record.state == "trial"
-            assert read_evidence(evidence_path(state, "fights")).starts <= Record.model_fields["tries"].default
+            assert (
+                read_evidence(evidence_path(state, "fights")).starts <= Record.model_fields["tries"].default
+            )
         if record.state in left and follower.evidence.phase == record.state and follower.evidence.failed:
             assert found == Course(OLD)

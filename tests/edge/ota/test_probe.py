@@ -4,8 +4,11 @@ import os
 import signal
 import sys
 
+import numpy as np
+import onnx
 import pytest
 from edge_helpers import add_variant, brightness_model, edit_manifest, entry
+from onnx import helper
 
 from vedette_edge.config import ModelConfig
 from vedette_edge.errors import UpdateError
@@ -64,6 +67,31 @@ def test_a_good_bundle_says_what_it_costs(tried):
 def test_a_bundle_that_costs_more_than_its_release_allows_is_refused(tried, budget, reason):
     with pytest.raises(UpdateError, match=reason):
         tried(budget)
+
+
+def hungry_model(numbers: int) -> bytes:
+    """Return the network of the fixtures, which besides fills so many numbers of 4 bytes."""
+    model = onnx.load_from_string(brightness_model())
+    graph = model.graph
+    graph.node[-1].output[0] = "plain"
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([numbers], np.int64), "many"))
+    graph.node.extend(
+        [
+            helper.make_node("ConstantOfShape", ["many"], ["filled"]),
+            helper.make_node("ReduceMax", ["filled"], ["zero"], keepdims=1),
+            helper.make_node("Add", ["plain", "zero"], ["logits"]),
+        ]
+    )
+    return model.SerializeToString()
+
+
+def test_a_model_that_takes_all_memory_meets_its_limit_first(tried, bundle_dir):
+    (bundle_dir / "model.onnx").write_bytes(hungry_model(10**9))
+    edit_manifest(
+        bundle_dir, lambda values: values["variants"][0].update(files=[entry(bundle_dir, "model.onnx")])
+    )
+    with pytest.raises(UpdateError, match=r"its probe fails: .*allocate memory"):
+        tried(Budget(peak_rss_bytes=200 * 2**20))
 
 
 def test_wrong_outputs_are_refused(tried, bundle_dir):

@@ -159,7 +159,8 @@ def test_one_that_rests_is_shown_nothing(begun, old, shared_bundle):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(BundleError("no variant works"), "no variant works"), (KeyError("x"), "KeyError('x')")]
+    ("error", "told"),
+    [(BundleError("no variant works"), "no variant works"), (KeyError("x"), "KeyError('x')")],
 )
 def test_one_that_cannot_be_loaded_only_says_so(begun, old, error, told):
     def load():
