@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from vedette_edge.config import AgentConfig, ModelConfig
 from vedette_edge.config.ota import OtaConfig
 from vedette_edge.errors import TransportError, UpdateError
 from vedette_edge.manifest import MANIFEST_NAME, FileEntry
-from vedette_edge.ota.evidence import read_evidence
+from vedette_edge.ota.evidence import Evidence, read_evidence
 from vedette_edge.ota.fit import check_device, check_fit, users_of
 from vedette_edge.ota.layout import ModelPlace, Store, evidence_path
 from vedette_edge.ota.machine import (
@@ -46,7 +46,7 @@ from vedette_edge.ota.release import Budget, Release, takes_part
 from vedette_edge.ota.store import ModelStore
 from vedette_edge.ota.trust import Offer, Repository
 
-__all__ = ["Probe", "Stages", "Tools", "Watch"]
+__all__ = ["Fit", "Probe", "Stages", "Tools", "Watch"]
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +58,9 @@ Probe: TypeAlias = Callable[[Path, ModelConfig, Budget], object]
 
 Watch: TypeAlias = Callable[[str, FileEntry, Path], AbstractContextManager[object]]
 """Entered with (model, file, where it grows) while a file is fetched."""
+
+Fit: TypeAlias = Callable[[Path, Mapping[str, ModelConfig], AgentConfig], None]
+"""As `fit.check_fit`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class Tools:
         board: name of this device's board; None where it has no profile.
         now: Unix time.
         watch: shows how a file grows.
+        fit: tells whether a bundle fits the cameras.
+        evidence: reads what the agent saw.
     """
 
     repository: Callable[[], AbstractContextManager[Repository]]
@@ -79,6 +84,8 @@ class Tools:
     board: str | None = None
     now: Callable[[], float] = time.time
     watch: Watch = lambda *_: contextlib.nullcontext()
+    fit: Fit = check_fit
+    evidence: Callable[[Path], Evidence | None] = read_evidence
 
 
 class Stages:
@@ -220,7 +227,7 @@ class Stages:
 
     def _judge(self, record: Record) -> Event | None:
         try:
-            evidence = read_evidence(evidence_path(self._config.state_dir, self._model))
+            evidence = self._tools.evidence(evidence_path(self._config.state_dir, self._model))
         except UpdateError as error:
             # As if nothing had been seen; a trial of which nothing is seen comes to an end all the same.
             _log.warning("%s", error, extra={"event": "ota", "model": self._model})
@@ -267,7 +274,7 @@ class Stages:
 
     def _why_no_fit(self, slot: Slot) -> str:
         try:
-            check_fit(self._place.slot(slot), self._users, self._config)
+            self._tools.fit(self._place.slot(slot), self._users, self._config)
         except UpdateError as error:
             return str(error)
         return ""
