@@ -129,9 +129,12 @@ def wait(device: Device) -> None:
 
 
 def settle(device: Device) -> Record:
-    """Go on until nothing is under way."""
-    record = device.visit()
-    for _ in range(6):
+    """Go on until nothing is under way and nothing more comes."""
+    before, record = None, device.visit()
+    for _ in range(8):
+        if record.state == "idle" and record == before:
+            break
+        before = record
         device.run_agent()
         record = device.visit()
     if record.state != "idle":

@@ -53,7 +53,9 @@ def fill(
 
 
 def place_file(disk: Disk, whole: Path, slot: Path, entry: FileEntry, files: Iterable[FileEntry]) -> None:
-    """Make a whole file the slot's, read-only, under each name that has its hash.
+    """Make a whole file the slot's, under each name that has its hash.
+
+    It stays as writable as it was until `check`: a cut may bring it back under its old name, to be resumed.
 
     Args:
         disk: where.
@@ -66,7 +68,6 @@ def place_file(disk: Disk, whole: Path, slot: Path, entry: FileEntry, files: Ite
         OSError: when the disk refuses.
     """
     target = slot / entry.path
-    disk.protect(whole)
     for one in files:
         if one.sha256 == entry.sha256 and one.path != entry.path:
             _replace_by_link(disk, whole, slot, slot / one.path)

@@ -139,7 +139,7 @@ class ModelStore:
         return self._place.partial / entry.sha256
 
     def place(self, slot: Slot, entry: FileEntry) -> None:
-        """Make a whole partial the file of a slot, read-only, under each name that has its hash.
+        """Make a whole partial the file of a slot, under each name that has its hash.
 
         Raises:
             UpdateError: when the disk refuses.
@@ -150,7 +150,9 @@ class ModelStore:
             slots.place_file(self._disk, self.partial(entry), self._place.slot(slot), entry, files)
 
     def verify(self, slot: Slot, release: Release) -> None:
-        """Prove that a slot is a release, file by file, nothing else, no links; and that it is on the disk.
+        """Prove that a slot is a release, file by file, nothing else, no links.
+
+        Its files are read-only and on the disk then.
 
         Raises:
             UpdateError: when it is not, or the disk refuses.
