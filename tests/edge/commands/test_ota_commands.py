@@ -199,6 +199,19 @@ def test_the_agents_command_line_does_not_load_the_updater():
     assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", script]) == 0
 
 
+def test_no_transition_is_missing_in_the_log_of_a_service(node, published, shared_bundle, capsys):
+    node.run("adopt", "door", shared_bundle)
+    published.release("door", bundle_files(shared_bundle))
+    capsys.readouterr()
+    assert node.run("look", "--log", "json") == 0
+    told = capsys.readouterr()
+    lines = [json.loads(line) for line in told.err.splitlines()]
+    assert [line["state"] for line in lines if line.get("event") == "ota"] == [
+        *("space", "fetch", "verify", "staged", "probe", "shadow"),
+    ]
+    assert told.out == ""
+
+
 def test_a_trial_says_what_was_seen(node, published, shared_bundle, capsys):
     published.release("door", bundle_files(shared_bundle))
     node.run("look")
