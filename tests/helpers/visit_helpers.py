@@ -26,7 +26,7 @@ from vedette_edge.ota.visit import visit
 BOARD = "raspberry-pi-4"
 
 
-def device(directory: Path, *, models=("door",), camera=None, **ota) -> Path:
+def device(directory: Path, *, models=("door",), camera=None, mqtt=None, **ota) -> Path:
     """Write the configuration of a device below `directory`; return its path."""
     store = directory / "models"
     values = {
@@ -36,6 +36,7 @@ def device(directory: Path, *, models=("door",), camera=None, **ota) -> Path:
         "state_dir": str(directory / "state"),
         "models": {model: {"bundle": str(store / model)} for model in models},
         "cameras": [{"id": "cam", "source": {"type": "file", "path": "x.mp4"}} | (camera or {})],
+        "mqtt": mqtt or {},
         "ota": {
             "url": "http://127.0.0.1:1",
             "fleet": "fleet-a",
