@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import shutil
 from pathlib import Path
 
@@ -49,6 +50,19 @@ def device(directory: Path, *, models=("door",), camera=None, mqtt=None, **ota) 
     path = directory / "edge-agent.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
+
+
+@contextlib.contextmanager
+def logs_restored():
+    """Put back, in the end, what a command in this process did to the logs."""
+    root, ours = logging.getLogger(), logging.getLogger("vedette_edge")
+    before = root.handlers, root.level, ours.level
+    try:
+        yield
+    finally:
+        root.handlers = before[0]
+        root.setLevel(before[1])
+        ours.setLevel(before[2])
 
 
 def bundle_files(bundle: Path) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ import time
 import pytest
 from edge_helpers import Listener, agent_process, write_video
 from tuf_helpers import ReleaseRepository, serving
-from visit_helpers import another, bundle_files, device
+from visit_helpers import another, bundle_files, device, logs_restored
 
 from vedette_edge.__main__ import main
 from vedette_edge.config import load_config
@@ -24,7 +24,7 @@ def flicker(tmp_path_factory):
 def test_a_release_goes_from_the_repository_to_the_alarms(tmp_path, shared_bundle, flicker, broker_port):
     published = ReleaseRepository("fleet-a")
     second = another(shared_bundle, tmp_path / "second", 2)
-    with serving(published.files) as server, Listener(broker_port) as listener:
+    with serving(published.files) as server, Listener(broker_port) as listener, logs_restored():
         (tmp_path / "root.json").write_bytes(published.first_root)
         path = device(
             tmp_path,
