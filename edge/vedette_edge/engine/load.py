@@ -128,16 +128,15 @@ def open_model(model: ModelConfig, state_dir: Path | None = None) -> Model:
     return _load(name, bundle, model, state_dir, 1, LedgerFile(None), lambda *_: None)
 
 
-<<<<<<< HEAD
 def _give_back_memory() -> None:
     """Give the system what loading took and freed, some 20 MiB a model: glibc would keep it for later."""
     with contextlib.suppress(AttributeError):  # other C libraries have no such call
         ctypes.CDLL(None).malloc_trim(0)
-=======
+
+
 def _open(name: str, directory: Path) -> Bundle:
     with _about(name):
         return open_bundle(directory)
->>>>>>> ota-agent
 
 
 def _cameras(config: AgentConfig, model: str) -> int:
