@@ -6,6 +6,9 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import onnx
 
 from vedette_edge.bundle import Bundle, open_bundle
 from vedette_edge.errors import BundleError
@@ -21,10 +24,10 @@ def checked_files(directory: Path) -> tuple[FileEntry, ...]:
         BundleError: when it is no bundle, a file is missing, damaged, a link, or not named, there are no
             golden samples, or a model keeps weights in further files.
     """
+    there = set(_names(directory))
     bundle = open_bundle(directory)
     document = _manifest(bundle)
     entries = {entry.path: entry for entry in _entries(bundle.manifest)}
-    there = set(_names(directory))
     unnamed = sorted(there - {*entries, MANIFEST_NAME})
     if unnamed:
         raise BundleError(
@@ -71,7 +74,6 @@ def _names(directory: Path) -> Iterator[str]:
 
 
 def _refuse_external_data(path: Path, data: bytes) -> None:
-    import onnx
     from google.protobuf.message import DecodeError
     from onnx.external_data_helper import uses_external_data
 
@@ -87,14 +89,12 @@ def _refuse_external_data(path: Path, data: bytes) -> None:
             )
 
 
-def _tensors(message: object) -> Iterator[object]:
+def _tensors(message: Any) -> Iterator[onnx.TensorProto]:
     """Yield every tensor at any depth: of graphs, their nodes' attributes, and functions."""
-    from onnx import TensorProto
-
-    if isinstance(message, TensorProto):
+    if isinstance(message, onnx.TensorProto):
         yield message
         return
-    for field, value in message.ListFields():  # type: ignore[attr-defined]
+    for field, value in message.ListFields():
         if field.message_type is None:
             continue
         for one in [value] if hasattr(value, "ListFields") else value:

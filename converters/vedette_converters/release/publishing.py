@@ -83,7 +83,7 @@ def publish(
     staged = _with_what_is_due(published, staged, signers, now)
 
     there = [those for those in _STRUCTURES if all(staged.get(role) for role in those)]
-    attempts = [_Attempt(published, staged, those, signers, now) for those in there]
+    attempts = [_Attempt(published, staged, those, signers, now, repository.document) for those in there]
     attempt = next((one for one in attempts if one.complete), None)
     if attempt is None:
         _keep(repository, staged)
@@ -104,15 +104,21 @@ class _Attempt:
     """What would be published, were the staged metadata of these structural roles a part of it."""
 
     def __init__(
-        self, published: Roles, staged: Roles, structure: tuple[str, ...], signers: Signers, now: datetime
+        self,
+        published: Roles,
+        staged: Roles,
+        structure: tuple[str, ...],
+        signers: Signers,
+        now: datetime,
+        document: Callable[[str, int], bytes],
     ) -> None:
         self._published, self._signers, self._now = published, signers, now
+        self._document = document
         self.missing: dict[str, int] = {}
         self.held: dict[str, int] = {}
         roles = published
         for role in structure:
-            if staged.get(role) is not None:
-                roles = roles.having(role, staged.get(role))
+            roles = roles.having(role, _present(staged, role))
         self.complete = roles.root is not None and roles.targets is not None
         if not self.complete:
             self.missing = dict.fromkeys(("root", "targets"), 1)
@@ -125,8 +131,7 @@ class _Attempt:
 
     def _take(self, role: str, roles: Roles) -> Roles:
         """Sign a role's metadata; where what is published no longer counts, renew it."""
-        metadata = roles.get(role)
-        assert metadata is not None
+        metadata = _present(roles, role)
         before = self._published.root if role == "root" and self._published.root is not metadata else None
         if metadata is self._published.get(role):
             if not missing_signatures(roles, role):
@@ -156,8 +161,7 @@ class _Attempt:
 
     def _sign(self, roles: Roles, role: str) -> None:
         """Add the signatures of all keys at hand, of those before a change of keys too."""
-        metadata = roles.get(role)
-        assert metadata is not None
+        metadata = _present(roles, role)
         keyids: list[str] = []
         for those in (roles, self._published):
             authority = those.authority(role)
@@ -172,7 +176,7 @@ class _Attempt:
         """Return all with a snapshot and a timestamp that name them."""
         roles, published = self.roles, self._published
         named = {
-            role: (one.signed.version, one.to_bytes())
+            role: (one.signed.version, self._bytes(role, one))
             for role, one in roles.items()
             if role not in ("root", *ONLINE)
         }
@@ -184,11 +188,16 @@ class _Attempt:
         assert snapshot is not None
         if snapshot is not published.snapshot or self._is_due("timestamp", renew):
             stamp = next_timestamp(
-                published.timestamp, (snapshot.signed.version, snapshot.to_bytes()), self._now
+                published.timestamp, (snapshot.signed.version, self._bytes("snapshot", snapshot)), self._now
             )
             roles = roles.having("timestamp", stamp)
             self._seal(roles, "timestamp")
         return roles
+
+    def _bytes(self, role: str, metadata: Metadata[Any]) -> bytes:
+        # Written again, what another program wrote might differ in a space, and its hash with it.
+        unchanged = metadata is self._published.get(role)
+        return self._document(role, metadata.signed.version) if unchanged else metadata.to_bytes()
 
     def _is_due(self, role: str, renew: frozenset[str]) -> bool:
         before = self._published.get(role)
@@ -204,6 +213,12 @@ class _Attempt:
                 f"{role} needs {lacking} more signature(s), and the online key is not here with its "
                 "passphrase: give --keys, or publish where it is; what is published has not changed"
             )
+
+
+def _present(roles: Roles, role: str) -> Metadata[Any]:
+    metadata = roles.get(role)
+    assert metadata is not None, role
+    return metadata
 
 
 def _roles_of(authority: Metadata[Any]) -> Mapping[str, Any]:

@@ -179,6 +179,14 @@ class Repository:
             ) from error
         return Roles(root, targets, fleets, snapshot, timestamp)
 
+    def document(self, role: str, version: int) -> bytes:
+        """Return published metadata as it lies there, byte for byte.
+
+        Raises:
+            OSError: when it cannot be read.
+        """
+        return (self.metadata / f"{version}.{role}.json").read_bytes()
+
     def staged(self) -> Roles:
         """Return what is not published yet.
 

@@ -19,14 +19,12 @@ from typing import Any, Final, TypeVar
 
 from securesystemslib.signer import Key
 from tuf.api.metadata import (
-    SPECIFICATION_VERSION,
     DelegatedRole,
     Delegations,
     Metadata,
     MetaFile,
     Role,
     Root,
-    Signed,
     Snapshot,
     Targets,
     Timestamp,
@@ -54,7 +52,7 @@ ONLINE: Final = ("snapshot", "timestamp")
 _DAYS: Final = {"root": 365, "snapshot": 7, "timestamp": 7}
 _DAYS_OF_TARGETS: Final = 90
 
-S = TypeVar("S", bound=Signed)
+S = TypeVar("S", Root, Targets, Snapshot, Timestamp)
 
 
 @dataclass(frozen=True)
@@ -83,14 +81,16 @@ class Roles:
 
     def having(self, role: str, metadata: Metadata[Any]) -> Roles:
         """Return these with the metadata of a role."""
+        changed: dict[str, Any] = {role: metadata}
         if role in RESERVED:
-            return replace(self, **{role: metadata})
+            return replace(self, **changed)
         return replace(self, fleets={**self.fleets, role: metadata})
 
     def without(self, *roles: str) -> Roles:
         """Return these without some roles."""
         kept = {name: one for name, one in self.fleets.items() if name not in roles}
-        return replace(self, fleets=kept, **{name: None for name in roles if name in RESERVED})
+        gone: dict[str, Any] = {name: None for name in roles if name in RESERVED}
+        return replace(self, fleets=kept, **gone)
 
     def authority(self, role: str) -> Metadata[Root] | Metadata[Targets] | None:
         """Return the metadata that says whose keys sign a role."""
@@ -182,7 +182,7 @@ def next_snapshot(
         for role, (version, data) in named.items()
     }
     version = before.signed.version + 1 if before else 1
-    return Metadata(Snapshot(version, SPECIFICATION_VERSION, _expiry("snapshot", now), meta))
+    return Metadata(Snapshot(version, expires=_expiry("snapshot", now), meta=meta))
 
 
 def next_timestamp(
@@ -191,7 +191,7 @@ def next_timestamp(
     """Return the timestamp after `before` that names the version and file of a snapshot; unsigned."""
     version = before.signed.version + 1 if before else 1
     named = MetaFile.from_data(*snapshot, ["sha256"])
-    return Metadata(Timestamp(version, SPECIFICATION_VERSION, _expiry("timestamp", now), named))
+    return Metadata(Timestamp(version, expires=_expiry("timestamp", now), snapshot_meta=named))
 
 
 def missing_signatures(roles: Roles, role: str, before: Metadata[Root] | None = None) -> int:
