@@ -1,14 +1,18 @@
 """Where the updater keeps what it has, and where the agent says what it saw.
 
-STORE/                       the updater's, /var/lib/edge-models
-floor.json               versions of the signed metadata, below which nothing is taken
-metadata/                the TUF client's cache; may be lost
-MODEL/record.json        where its update stands
-MODEL/a/, MODEL/b/       two slots, a bundle each, files read-only
-MODEL/partial/SHA256     a file that is being fetched, resumed where it broke off
-STATE/                       the agent's, /var/lib/edge-agent
-ota/MODEL.json           evidence
-ota/look                 touched when somebody asks over MQTT to look now
+    STORE/                       the updater's, /var/lib/edge-models
+      floor.json                 versions of the signed metadata, below which nothing is taken
+      .metadata/                 the TUF client's cache; may be lost
+      MODEL/record.json          where its update stands
+      MODEL/record.json.damaged-N  what could not be read, set aside for whoever wants to know why
+      MODEL/a/, MODEL/b/         two slots, a bundle each, files read-only
+      MODEL/a.json, MODEL/b.json what lies in each slot, and whether it was ever committed
+      MODEL/partial/SHA256       a file that is being fetched, resumed where it broke off
+    STATE/                       the agent's, /var/lib/edge-agent
+      ota/MODEL.json             evidence
+      ota/look                   touched when somebody asks over MQTT to look now
+
+No name of a model has a dot, so that none can be mistaken for another name of the store.
 """
 
 from __future__ import annotations
@@ -28,6 +32,11 @@ class ModelPlace:
     directory: Path
 
     @property
+    def name(self) -> str:
+        """The model's."""
+        return self.directory.name
+
+    @property
     def record(self) -> Path:
         """Its record."""
         return self.directory / RECORD_NAME
@@ -40,6 +49,10 @@ class ModelPlace:
     def slot(self, slot: Slot) -> Path:
         """Return the directory of a slot."""
         return self.directory / slot
+
+    def contents(self, slot: Slot) -> Path:
+        """Return the file that says what lies in a slot."""
+        return self.directory / f"{slot}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,7 @@ class Store:
     @property
     def metadata(self) -> Path:
         """The TUF client's cache."""
-        return self.root / "metadata"
+        return self.root / ".metadata"
 
     def model(self, name: str) -> ModelPlace:
         """Return the place of a model."""

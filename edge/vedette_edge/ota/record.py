@@ -9,20 +9,35 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vedette_edge.errors import UpdateError
 from vedette_edge.topics import Identifier
 from vedette_edge.validation import describe_errors
 
-__all__ = ["RECORD_NAME", "Installed", "Outcome", "Record", "Refused", "Slot", "State", "read_record"]
+__all__ = [
+    "MAX_RECORD_BYTES",
+    "MOST_REFUSED",
+    "RECORD_NAME",
+    "SLOTS",
+    "Installed",
+    "Outcome",
+    "Record",
+    "Refused",
+    "Slot",
+    "State",
+    "other_slot",
+    "parse_record",
+    "read_record",
+]
 
 RECORD_NAME: Final = "record.json"
+MAX_RECORD_BYTES: Final = 262_144
 MOST_REFUSED: Final = 16
-_MAX_BYTES = 262_144
 _SHA256 = r"^[0-9a-f]{64}$"
 
 Slot: TypeAlias = Literal["a", "b"]
+SLOTS: Final[tuple[Slot, Slot]] = ("a", "b")
 State: TypeAlias = Literal[
     "idle",  # nothing under way
     "check",  # asks the repository
@@ -37,6 +52,7 @@ State: TypeAlias = Literal[
     "commit",  # it stays
     "rollback",  # the old one stays, or is back
 ]
+_WITHOUT_CANDIDATE: Final = frozenset({"idle", "check", "commit"})
 
 
 class _Part(BaseModel):
@@ -80,11 +96,39 @@ class Record(_Part):
     state: State = "idle"
     since: float = Field(default=0.0, ge=0, description="Unix time at which the state began.")
     committed: Installed | None = Field(default=None, description="What a rollback comes back to.")
-    candidate: Installed | None = Field(default=None, description="What is under way; idle: None.")
+    candidate: Installed | None = Field(
+        default=None, description="What is under way, in the other slot; None in idle, check and commit."
+    )
     tries: int = Field(default=3, ge=1, le=100, description="Starts of the agent that a trial may take.")
+    probes: int = Field(default=0, ge=0, description="Of the candidate, begun so far; at most `tries`.")
     floor: int = Field(default=0, ge=0, description="Highest release that was committed.")
     refused: tuple[Refused, ...] = Field(default=(), max_length=MOST_REFUSED)
     outcome: Outcome | None = None
+
+    @model_validator(mode="after")
+    def _candidate_fits_the_state(self) -> Record:
+        if (self.candidate is None) != (self.state in _WITHOUT_CANDIDATE):
+            raise ValueError(f"state {self.state} {'with' if self.candidate else 'without'} a candidate")
+        if self.candidate and self.committed and self.candidate.slot == self.committed.slot:
+            raise ValueError("the candidate is in the slot of the committed model")
+        return self
+
+
+def other_slot(record: Record) -> Slot:
+    """Return the slot that may be written to: the one that does not hold the committed model."""
+    return "b" if record.committed is not None and record.committed.slot == "a" else "a"
+
+
+def parse_record(document: bytes, path: Path) -> Record:
+    """Read a record that came from a file.
+
+    Raises:
+        UpdateError: when it is no valid record.
+    """
+    try:
+        return Record.model_validate_json(document)
+    except ValidationError as error:
+        raise UpdateError(f"{path} is no valid record: {describe_errors(error, Record)}") from error
 
 
 def read_record(path: Path) -> Record:
@@ -96,12 +140,8 @@ def read_record(path: Path) -> Record:
     """
     try:
         with path.open("rb") as file:
-            document = file.read(_MAX_BYTES + 1)
+            return parse_record(file.read(MAX_RECORD_BYTES + 1), path)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise UpdateError(f"{path}: cannot read it ({error.strerror})") from error
-    try:
-        return Record.model_validate_json(document)
-    except ValidationError as error:
-        raise UpdateError(f"{path} is no valid record: {describe_errors(error, Record)}") from error
