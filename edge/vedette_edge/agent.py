@@ -14,9 +14,8 @@ import contextlib
 import logging
 import os
 import secrets
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from vedette_edge.broker import EmbeddedBroker
 from vedette_edge.capture import Status
 from vedette_edge.config import AgentConfig, MqttConfig, load_config
 from vedette_edge.control import AgentControl, Errands
-from vedette_edge.engine import Engine, load_models
+from vedette_edge.engine import Engine
 from vedette_edge.errors import BrokerError, UsageError, VedetteError, VideoError
 from vedette_edge.fleet import Fleet, effective
 from vedette_edge.health import Notifier, Watchdog
@@ -33,9 +32,16 @@ from vedette_edge.introduction import announced_cameras, description
 from vedette_edge.operation.governing import Governing
 from vedette_edge.operation.governor import LADDER, Step
 from vedette_edge.operation.overview import Overview, Parts
-from vedette_edge.operation.reload import Difference, apply_remote, difference, reload_config
+from vedette_edge.operation.reload import (
+    Difference,
+    apply_remote,
+    difference,
+    less_what_needs_a_restart,
+    reload_config,
+)
 from vedette_edge.operation.sensors import Sensors, SystemSensors
 from vedette_edge.operation.serving import served
+from vedette_edge.ota.updates import Updates, begin
 from vedette_edge.publish.announce import Announcer
 from vedette_edge.publish.base import Message
 from vedette_edge.publish.counts import ActiveCounts, CountingSink
@@ -51,6 +57,7 @@ from vedette_edge.remote.commands import Limits
 from vedette_edge.remote.control import Outcome
 from vedette_edge.remote.seen import Seen
 from vedette_edge.score_log import score_log
+from vedette_edge.signals import signals_caught
 from vedette_edge.topics import ConfigReport, GovernorState, Topics
 
 __all__ = ["Agent", "broker_of", "run_agent"]
@@ -79,7 +86,7 @@ def run_agent(path: Path, *, scores: Path | None = None, embedded: tuple[str, in
     """
     config = load_config(path)
     changes = _Changes()
-    models = load_models(config, changes.tell)
+    updates, models = begin(config, changes.tell)
     with contextlib.ExitStack() as stack:
         on_verdict = stack.enter_context(score_log(scores)) if scores else None
         outbox = Outbox(
@@ -94,11 +101,11 @@ def run_agent(path: Path, *, scores: Path | None = None, embedded: tuple[str, in
             stack.enter_context(EmbeddedBroker(*embedded))
             broker = Broker(*embedded, protocol="3.1.1", keepalive=config.mqtt.keepalive)
             _log.info("embedded broker on %s; it speaks MQTT 3.1.1, so that is used", broker)
-        agent = Agent(config, models, outbox, broker, path=path, on_verdict=on_verdict)
+        agent = Agent(config, models, outbox, broker, path=path, on_verdict=on_verdict, updates=updates)
         stack.callback(agent.close)
         changes.tell_of = agent.variant_changed
         served(stack, config, agent.overview)
-        stack.enter_context(_signals_caught(agent))
+        stack.enter_context(signals_caught(agent.stop, agent.hang_up))
         agent.run()
 
 
@@ -132,6 +139,7 @@ class Agent:
         path: Path,
         on_verdict: OnVerdict | None = None,
         sensors: Sensors | None = None,
+        updates: Updates | None = None,
     ) -> None:
         """Wire the parts; nothing runs before `run`.
 
@@ -143,6 +151,7 @@ class Agent:
             path: where the configuration is read again.
             on_verdict: told of each verdict.
             sensors: of the device; by default, its own.
+            updates: of its models; by default, begun here.
 
         Raises:
             ConfigError: when a camera's settings do not fit the model, or a credential cannot be used.
@@ -150,6 +159,7 @@ class Agent:
         self._config = config
         self._path = path
         self._models = models
+        self._updates = updates or Updates(config, models.ledger)
         self._outbox = outbox
         self._broker = broker
         self._disabled: set[str] = set()
@@ -158,7 +168,10 @@ class Agent:
         self._boot = secrets.token_hex(8)
         self._topics = Topics(config.site, config.node)
         self._announcer = Announcer(
-            self._topics, self._boot, lambda: description(self._config, self._models), time.time
+            self._topics,
+            self._boot,
+            lambda: description(self._config, self._models, self._updates.running),
+            time.time,
         )
         self._commander = Commander(
             self._topics,
@@ -175,8 +188,8 @@ class Agent:
         outbox.end_left_open(self._boot, assembler.next_seq)
         self._notifier = Notifier()
         self._watchdog = Watchdog(self._notifier, [self._link.heartbeat])
-        shall_run = effective(config, self._disabled, self._step)
-        self._fleet = Fleet(shall_run, models, assembler, self._watchdog.watch, self._on_status)
+        self._fleet = Fleet(self._shall_run(), models, assembler, self._watchdog.watch, self._on_status)
+        self._updates.took(models)
         self._governing = Governing(
             config.governor,
             sensors or SystemSensors(),
@@ -229,6 +242,7 @@ class Agent:
 
     def close(self) -> None:
         """Say that the models that run now end as they should."""
+        self._updates.close()
         self._models.close()
 
     def publish_snapshot(self, camera: str) -> int:
@@ -276,7 +290,7 @@ class Agent:
         config, report = reload_config(self._path, self._config)
         if config is not None:
             before = self._config
-            self._config = _less_what_needs_a_restart(before, config)
+            self._config = less_what_needs_a_restart(before, config)
             try:
                 self._converge()
             except VedetteError as error:
@@ -311,6 +325,8 @@ class Agent:
     def _make_link(self) -> MqttLink:
         config, home = self._config, self._config.home_assistant
         routes = [Route(self._commander.filter, self._commander.take)] if config.commands.enabled else []
+        if config.ota is not None:
+            routes.append(Route(self._topics.ota_desired, self._updates.hints.take))
         if home.enabled:
             # The link does not exist yet; what is told later is told by it.
             greeter = Greeter(
@@ -339,6 +355,7 @@ class Agent:
                 watchers=lambda: [watcher for one in self._fleet.running for watcher in one.watchers],
                 waiting=self._outbox.__len__,
                 link=self._link,
+                updates=self._updates.reports,
             )
         )
 
@@ -353,6 +370,7 @@ class Agent:
             overview=self.overview,
             on_status=self._on_status,
             on_verdict=on_verdict,
+            tap=self._updates.tapped,
         )
 
     def _greet(self, *new: str) -> None:
@@ -372,27 +390,47 @@ class Agent:
             metrics_interval=self._config.metrics_interval,
         )
 
+    def _shall_run(self) -> AgentConfig:
+        return self._updates.applied(effective(self._config, self._disabled, self._step))
+
     def _converge(self) -> None:
-        """Run what shall run now.
+        """Run what shall run now; an update for which that cannot be built is left.
 
         Raises:
             VedetteError: when it cannot be built; then nothing has changed.
         """
-        shall_run = effective(self._config, self._disabled, self._step)
-        change = difference(self._fleet.config, shall_run)
+        while True:
+            try:
+                return self._converge_to(self._shall_run())
+            except VedetteError as error:
+                if not self._updates.blame(error):
+                    raise
+
+    def _converge_to(self, shall_run: AgentConfig) -> None:
+        change = difference(self._fleet.config, shall_run, self._updates.anew)
         models = self._models
-        if change.models_added or change.models_removed or change.models_changed:
-            models = load_models(shall_run, self.variant_changed, ledger=self._models.ledger)
+        if new := {*change.models_added, *change.models_removed, *change.models_changed}:
+            kept = {name: model for name, model in models.items() if name not in new}
+            models = self._updates.load(shall_run, self.variant_changed, kept=kept)
         self._fleet.converge(shall_run, models, change)
         self._models = models
+        self._updates.took(models)
         for camera in change.removed:
             self.overview.forget(camera)
         if change != Difference():
             self._greet(*change.added)
             self._link.introduce()
 
+    def _follow_updates(self) -> None:
+        self._updates.tick(self._models, self._fleet.running, self._converge)
+        if (news := self._updates.news()) is not None:
+            self._link.announce(self._announcer.updates(news, self._updates.hints.ignored))
+
     def _over(self) -> bool:
-        return self._fleet.fatal is not None or self._link.error is not None or self._fleet.finished
+        fatal = self._fleet.fatal is not None
+        if fatal and self._updates.answers_for(self._models, self._fleet.running):
+            return False
+        return fatal or self._link.error is not None or self._fleet.finished
 
     def _delivered(self) -> bool:
         return self._link.error is not None or (self._link.tried and len(self._outbox) == 0)
@@ -409,15 +447,17 @@ class Agent:
                 self._hups = 0
                 self.reload()
             self._governing.tick(now)
+            self._follow_updates()
             if now >= self._next_metrics:
                 self._next_metrics = now + self._config.metrics_interval
                 self._link.tell(self._announcer.metrics(self.overview.metrics()))
             time.sleep(tick)
 
     def _end_if_stuck(self, now: float) -> None:
-        why = self._models.stuck(now)
-        if why is not None:
-            _log.critical("%s", why)
+        stuck = self._models.stuck(now)
+        if stuck is not None:
+            _log.critical("%s", stuck[1])
+            self._updates.hung(*stuck)
             # Native code cannot be interrupted; what was told is on the disk.
             os._exit(_HUNG)
 
@@ -445,6 +485,7 @@ class Agent:
     def _on_step(self, step: Step, state: GovernorState) -> None:
         """Heed a step of the governor, and publish it."""
         self._step = step
+        self._updates.hold(step != LADDER[0])
         self._link.announce(self._announcer.governor(state))
         self._fleet.heed(step)
         for model in self._models.values():
@@ -457,19 +498,3 @@ class Agent:
     def _on_status(self, camera: str, status: Status, reason: str) -> None:
         self.overview.note_status(camera, status, reason)
         self._link.announce(self._announcer.status(camera, status, reason))
-
-
-def _less_what_needs_a_restart(before: AgentConfig, after: AgentConfig) -> AgentConfig:
-    kept = difference(before, after).restart
-    return after.model_copy(update={name: getattr(before, name) for name in kept})
-
-
-@contextlib.contextmanager
-def _signals_caught(agent: Agent) -> Iterator[None]:
-    handlers = {signal.SIGTERM: agent.stop, signal.SIGINT: agent.stop, signal.SIGHUP: agent.hang_up}
-    before = {number: signal.signal(number, lambda *_, act=act: act()) for number, act in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

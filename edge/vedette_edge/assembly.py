@@ -34,7 +34,10 @@ from vedette_edge.topics import Topics
 from vedette_edge.watcher import Watcher
 from vedette_edge.zones import Zones
 
-__all__ = ["Assembled", "Assembler", "OnVerdict"]
+__all__ = ["Assembled", "Assembler", "OnVerdict", "Tap"]
+
+Tap: TypeAlias = Callable[[str, Model, Judge], Judge]
+"""Gives the judge of (camera, model) in whose place it judges, such as one that also tells of it."""
 
 OnVerdict: TypeAlias = Callable[[str, Model, Verdict], None]
 """Told of (camera, model, verdict)."""
@@ -133,6 +136,7 @@ class Assembler:
         overview: Overview,
         on_status: Callable[[str, Status, str], None],
         on_verdict: OnVerdict | None,
+        tap: Tap = lambda _camera, _model, judge: judge,
     ) -> None:
         """Build for one node.
 
@@ -146,7 +150,9 @@ class Assembler:
             overview: is told of everything.
             on_status: told of (camera, status, reason).
             on_verdict: told of each verdict.
+            tap: gives the judges that the watchers get.
         """
+        self._tap = tap
         self._topics = topics
         self._boot = boot
         self._sink = sink
@@ -237,7 +243,7 @@ class Assembler:
         )
         judge = model.judge(decision_for(camera, manifest.decision))
         watcher = Watcher(
-            judge=judge,
+            judge=self._tap(camera.id, model, judge),
             rules=rules_for(camera, manifest),
             events=writer,
             zones=Zones(camera.zones, manifest.input, manifest.outputs),

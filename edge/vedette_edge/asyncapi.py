@@ -14,6 +14,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel
 
+from vedette_edge.ota.payloads import OtaDesired, OtaReport
 from vedette_edge.remote.arguments import COMMANDS
 from vedette_edge.remote.commands import Request, Result
 from vedette_edge.topics import (
@@ -105,6 +106,22 @@ CHANNELS = (
         "send",
         "What became of the latest configuration.",
         ConfigReport,
+        retain=True,
+    ),
+    Channel(
+        "otaReport",
+        _TOPICS.ota_report,
+        "send",
+        "Where the updates of its models stand.",
+        OtaReport,
+        retain=True,
+    ),
+    Channel(
+        "otaDesired",
+        _TOPICS.ota_desired,
+        "receive",
+        "Asks the node to look for updates; it decides nothing else.",
+        OtaDesired,
         retain=True,
     ),
     Channel("gap", _TOPICS.gap, "send", "What was dropped because too much waited.", Gap),

@@ -19,8 +19,9 @@ from vedette_edge.choice import candidates
 from vedette_edge.commands import doctor, install, provision, send, status, tune
 from vedette_edge.commands.broker import add_broker_options, broker_of_options
 from vedette_edge.config import AgentConfig, ModelConfig, Threads, check_cameras, load_config
-from vedette_edge.errors import DataError
+from vedette_edge.errors import ConfigError, DataError
 from vedette_edge.logs import configure_logs
+from vedette_edge.ota.bundles import resolved
 from vedette_edge.topics import Identifier, Topics
 from vedette_edge.watch import Ending, Reader, Record, watch
 
@@ -159,7 +160,12 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _check_config(options: argparse.Namespace) -> None:
-    config = load_config(options.config)
+    written = load_config(options.config)
+    try:
+        config = resolved(written)
+    except ConfigError as error:
+        print(f"{options.config}: right, but {error}")
+        return
     cameras = f"{len(config.cameras)} camera(s)"
     models = config.every_model
     bundles = {name: open_bundle(model.bundle) for name, model in models.items() if model.bundle.exists()}

@@ -41,9 +41,14 @@ __all__ = [
 
 
 class VedetteError(Exception):
-    """Something that a user can mend; the message says what was found, expected, where, and what to do."""
+    """Something that a user can mend; the message says what was found, expected, where, and what to do.
+
+    Attributes:
+        model: name in the configuration of the model that it is about; "" where it is about none.
+    """
 
     exit_code = 1
+    model = ""
 
 
 class ConfigError(VedetteError):

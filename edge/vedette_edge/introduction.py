@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from vedette_edge.config import AgentConfig, CameraConfig, alarm_labels
 from vedette_edge.engine import Model
+from vedette_edge.ota.record import Installed
 from vedette_edge.publish.announce import Description
 from vedette_edge.publish.home_assistant import AnnouncedCamera
 from vedette_edge.topics import BirthCamera, BirthModel
@@ -13,10 +14,12 @@ from vedette_edge.topics import BirthCamera, BirthModel
 __all__ = ["announced_cameras", "description"]
 
 
-def description(config: AgentConfig, models: Mapping[str, Model]) -> Description:
-    """Return what the node runs, for `birth`."""
+def description(
+    config: AgentConfig, models: Mapping[str, Model], installed: Mapping[str, Installed]
+) -> Description:
+    """Return what the node runs, for `birth`; `installed` are those models that are updated."""
     return Description(
-        tuple(_birth_model(name, model) for name, model in models.items()),
+        tuple(_birth_model(name, model, installed.get(name)) for name, model in models.items()),
         tuple(BirthCamera(id=camera.id, source=camera.source.type) for camera in config.cameras),
     )
 
@@ -29,7 +32,7 @@ def announced_cameras(config: AgentConfig, models: Mapping[str, Model]) -> list[
     ]
 
 
-def _birth_model(name: str, model: Model) -> BirthModel:
+def _birth_model(name: str, model: Model, installed: Installed | None) -> BirthModel:
     return BirthModel(
         name=name,
         title=model.manifest.name,
@@ -38,6 +41,7 @@ def _birth_model(name: str, model: Model) -> BirthModel:
         runtime=model.variant.runtime,
         mode=model.variant.mode,
         labels=tuple(label.name for label in model.manifest.labels),
+        release=installed.release if installed else None,
     )
 
 

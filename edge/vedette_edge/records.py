@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from vedette_edge.ota.payloads import OtaReport, read_desired
+from vedette_edge.ota.reporting import sentence
 from vedette_edge.pictures import file_name
 from vedette_edge.remote.commands import Result
 from vedette_edge.topics import (
@@ -45,8 +47,9 @@ class Record:
 
 
 def kind_of(topic: str) -> str:
-    """Return the last level of a topic."""
-    return topic.rpartition("/")[2]
+    """Return the last level of a topic; of those that are about updates, also the one before."""
+    levels = topic.split("/")
+    return "/".join(levels[-2:]) if levels[-2:-1] == ["ota"] else levels[-1]
 
 
 def plain_record(topic: str, payload: bytes) -> Record:
@@ -54,6 +57,7 @@ def plain_record(topic: str, payload: bytes) -> Record:
 
     Raises:
         ValueError: when it does not follow the contract.
+        DataError: when it is a hint that does not.
     """
     kind = kind_of(topic)
     if kind not in _READERS:
@@ -140,6 +144,16 @@ def _report(report: ConfigReport) -> str:
     return what + "".join(f"; {change}" for change in report.changes)
 
 
+def _updates(report: OtaReport) -> str:
+    return "; ".join(sentence(one) for one in report.models)
+
+
+def _desired(topic: str, payload: bytes) -> str:
+    hint = read_desired(payload)
+    node = "/".join(topic.split("/")[2:4])
+    return f"{'':19}  hint   {node}  look for updates: campaign {hint.campaign}, wave {hint.wave}"
+
+
 def _explained(text: str, reason: str) -> str:
     return f"{text}: {reason}" if reason else text
 
@@ -152,6 +166,8 @@ _READERS: Mapping[str, Callable[[str, bytes], str]] = {
     "gap": _reader(Gap, "gap", _gap),
     "governor": _reader(GovernorState, "spare", lambda state: _explained(state.name, state.reason)),
     "report": _reader(ConfigReport, "config", _report),
+    "ota/report": _reader(OtaReport, "update", _updates),
+    "ota/desired": _desired,
     "response": _response,
 }
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from vedette_edge.config import AgentConfig
 from vedette_edge.manifest import Manifest
+from vedette_edge.ota.payloads import OtaDesired, OtaReport
 from vedette_edge.recording.record import ClipRecord
 from vedette_edge.remote.commands import Request, Result
 from vedette_edge.topics import (
@@ -47,6 +48,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "command": Request,
     "command-result": Result,
     "drift": DriftReport,
+    "ota-report": OtaReport,
+    "ota-desired": OtaDesired,
 }
 
 

@@ -5,6 +5,8 @@
     vedette/v1/{site}/{node}/metrics               how it is doing
     vedette/v1/{site}/{node}/governor              retained, what it does to spare its device
     vedette/v1/{site}/{node}/config/report         retained, what became of the latest configuration
+    vedette/v1/{site}/{node}/ota/report            retained, where the updates of its models stand
+    vedette/v1/{site}/{node}/ota/desired           to the node, retained: look for updates now
     vedette/v1/{site}/{node}/gap                   what was dropped because too much waited
     vedette/v1/{site}/{node}/cmd/{name}            to the node, never retained; see `remote.commands`
     vedette/v1/{site}/{node}/cmd/{name}/response   what became of it
@@ -112,6 +114,16 @@ class Topics:
         return f"{self._node}/config/report"
 
     @property
+    def ota_report(self) -> str:
+        """Where the updates of its models stand (`ota.payloads.OtaReport`)."""
+        return f"{self._node}/ota/report"
+
+    @property
+    def ota_desired(self) -> str:
+        """Where the node is asked to look for updates (`ota.payloads.OtaDesired`)."""
+        return f"{self._node}/ota/desired"
+
+    @property
     def gap(self) -> str:
         """What was dropped because too much waited (`Gap`)."""
         return f"{self._node}/gap"
@@ -198,6 +210,11 @@ class BirthModel(_Payload):
     runtime: str
     mode: Literal["clip", "stream"]
     labels: tuple[str, ...]
+    release: int | None = Field(
+        default=None,
+        ge=0,
+        description="Of a model that is updated; 0: put there by hand.",
+    )
 
 
 class Birth(_Payload):

@@ -69,7 +69,7 @@ class Reader:
             return self._read_event(topic, payload)
         try:
             return [plain_record(topic, payload)]
-        except ValueError as error:
+        except (ValueError, DataError) as error:
             return [noise_record(topic, error)]
 
     def rest(self) -> list[Record]:

@@ -112,7 +112,7 @@ def test_the_examples_of_the_guide_are_payloads_of_the_contract(topic, payload):
 
 
 def test_the_guide_has_examples_and_lists_every_topic():
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 10
     for channel in CHANNELS:
         part = channel.address.removeprefix(f"{ROOT}/{{site}}/{{node}}/")
         (row,) = [line for line in GUIDE.splitlines() if line.startswith(f"| `{part}` |")]

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from vedette_edge.engine.engine import Engine
-from vedette_edge.engine.load import OnChange, load_models, open_model
+from vedette_edge.engine.load import OnChange, load_beside, load_models, open_model
 from vedette_edge.engine.models import Model
 from vedette_edge.engine.shared import SharedSession, SharedStreams
 
-__all__ = ["Engine", "Model", "OnChange", "SharedSession", "SharedStreams", "load_models", "open_model"]
+__all__ = [
+    "Engine",
+    "Model",
+    "OnChange",
+    "SharedSession",
+    "SharedStreams",
+    "load_beside",
+    "load_models",
+    "open_model",
+]

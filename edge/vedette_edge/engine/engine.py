@@ -10,9 +10,6 @@ from vedette_edge.engine.models import Model
 
 __all__ = ["Engine"]
 
-_PATIENCE = 10.0  # seconds
-_TIMES_P95 = 20
-
 
 class Engine(Mapping[str, Model]):
     """The models by name. Close it at the end; else what is inferring then counts as crashed."""
@@ -44,8 +41,8 @@ class Engine(Mapping[str, Model]):
         """Close."""
         self.close()
 
-    def stuck(self, now: float) -> str | None:
-        """Return a sentence where an inference hangs; it is in the ledger then.
+    def stuck(self, now: float) -> tuple[str, str] | None:
+        """Return a model whose inference hangs, and a sentence; it is in the ledger then.
 
         Native code cannot be interrupted: the caller must end the process, with `os._exit`, and be started
         again.
@@ -54,14 +51,11 @@ class Engine(Mapping[str, Model]):
             now: `time.monotonic()`.
         """
         for name, model in self._models.items():
-            seconds = model.session.turns.longest(now)
-            if seconds <= _PATIENCE:
-                continue
-            usual = model.session.durations.percentiles().p95 / 1000
-            if seconds > _TIMES_P95 * usual:
-                why = f"an inference hung for {seconds:.0f} s"
+            why = model.stuck(now)
+            if why:
                 self.ledger.note(name, why)
-                return f"model '{name}', variant '{model.variant.name}': {why}; the agent must start again"
+                text = f"model '{name}', variant '{model.variant.name}': {why}; the agent must start again"
+                return name, text
         return None
 
     def close(self) -> None:

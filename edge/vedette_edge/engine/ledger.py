@@ -5,7 +5,8 @@ each model loads or runs, on the disk before it begins, and a mark, one byte a m
 under way: a write to memory that the system keeps when a process dies. The next process reads both:
 
 1. A candidate that was being loaded, or was inferring, when its process ended fell with it. Where the machine
-   itself went down, nothing fell.
+   itself went down, nothing fell. Where a candidate of an update fell, it alone did: what was there before
+   must not be blamed for it.
 2. A candidate that fell in two processes in a row is passed over for a day. A process that lived for an hour
    begins a new row.
 3. Any other end clears the candidates that ran.
@@ -30,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vedette_edge.files import write_atomically
 
-__all__ = ["Fall", "Ledger", "LedgerFile", "Run", "boot_id"]
+__all__ = ["Fall", "Ledger", "LedgerFile", "Run", "boot_id", "key_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class Run(_Part):
     phase: Phase
     slot: int = Field(default=0, ge=0, description="Of its mark.")
     note: str = Field(default="", description="What is known of its end, such as how long it hung.")
+    update: bool = Field(default=False, description="Of an update that is still being tried.")
 
 
 class Fall(_Part):
@@ -82,9 +84,13 @@ class Ledger(_Part):
             now: Unix time.
         """
         falls = dict(self.falls)
+        fell = [run for run in self.runs.values() if run.phase == "loading" or run.slot in inferring]
+        if boot != self.boot:
+            fell = []
+        fell = [run for run in fell if run.update] or fell
         for run in self.runs.values():
             before = falls.pop(run.candidate, None)
-            if boot != self.boot or not (run.phase == "loading" or run.slot in inferring):
+            if run not in fell:
                 continue
             in_a_row = before.count if before and now - self.began < _HOUR else 0
             falls[run.candidate] = Fall(count=in_a_row + 1, last=now, why=run.note or _WHY[run.phase])
@@ -156,10 +162,22 @@ class LedgerFile:
         """Return why a candidate is passed over now; None where it is not."""
         return self.ledger.passed_over(candidate, self._clock())
 
-    def tell(self, model: str, candidate: str, phase: Phase) -> None:
+    def fallen(self, digest: str) -> Fall | None:
+        """Return why a candidate of a bundle is passed over now; None where none is."""
+        names = [name for name in self.ledger.falls if name.startswith(key_of(digest, ""))]
+        return next(filter(None, map(self.passed_over, names)), None)
+
+    def tell(self, model: str, candidate: str, phase: Phase, *, update: bool = False) -> None:
         """Write what a model does, on the disk before this returns."""
         slot = self._slots.setdefault(model, len(self._slots))
-        self._put(model, Run(candidate=candidate, phase=phase, slot=slot))
+        self._put(model, Run(candidate=candidate, phase=phase, slot=slot, update=update))
+
+    def forget(self, model: str) -> None:
+        """Write that a model does nothing any more."""
+        with self._lock:
+            runs = {name: run for name, run in self.ledger.runs.items() if name != model}
+            self.ledger = self.ledger.model_copy(update={"runs": runs})
+            self._write()
 
     def mark(self, model: str, inferring: bool) -> None:
         """Say whether an inference of a model is under way."""
@@ -197,6 +215,11 @@ class LedgerFile:
             write_atomically(self._path, self.ledger.model_dump_json(indent=2).encode() + b"\n")
         except OSError as error:
             _log.warning("%s: cannot write the ledger of the models (%s)", self._path, error.strerror)
+
+
+def key_of(digest: str, candidate: str) -> str:
+    """Return what names a candidate of a bundle in the ledger."""
+    return f"{digest[:16]}/{candidate}"
 
 
 def boot_id(path: Path = Path("/proc/sys/kernel/random/boot_id")) -> str:

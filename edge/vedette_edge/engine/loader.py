@@ -12,7 +12,7 @@ from vedette_edge.bundle import Bundle
 from vedette_edge.choice import Candidate, Choice, candidates, cost, placed
 from vedette_edge.config import AUTO, ModelConfig
 from vedette_edge.engine.batching import gains
-from vedette_edge.engine.ledger import LedgerFile, Phase
+from vedette_edge.engine.ledger import LedgerFile, Phase, key_of
 from vedette_edge.engine.shared import SharedSession, SharedStreams
 from vedette_edge.engine.standby import Running
 from vedette_edge.engine.turns import Turns
@@ -42,6 +42,7 @@ class Loader:
         measured: Mapping[str, Measured],
         cameras: int,
         ledger: LedgerFile,
+        update: bool = False,
     ) -> None:
         """Prepare; nothing is loaded yet.
 
@@ -52,6 +53,7 @@ class Loader:
             measured: costs on this device, by the variant's name.
             cameras: how many it judges.
             ledger: says which candidates fell lately; they are tried last.
+            update: whether it is an update that is still being tried.
 
         Raises:
             BundleError: when no variant is as the configuration wishes.
@@ -62,6 +64,7 @@ class Loader:
         self._measured = measured
         self._cameras = cameras
         self._ledger = ledger
+        self._update = update
         self._runs: Candidate | None = None
         wished = candidates(bundle, model.variant, measured, mode=model.mode)
         self._choice = self._choose(self._fallen_last(placed(wished, model.providers)))
@@ -163,7 +166,7 @@ class Loader:
         return count
 
     def _tell(self, phase: Phase, candidate: Candidate) -> None:
-        self._ledger.tell(self._name, self._key(candidate), phase)
+        self._ledger.tell(self._name, self._key(candidate), phase, update=self._update)
 
     def _key(self, candidate: Candidate) -> str:
-        return f"{self._bundle.digest[:16]}/{candidate.name}"
+        return key_of(self._bundle.digest, candidate.name)

@@ -20,6 +20,9 @@ __all__ = ["Model"]
 
 _log = logging.getLogger(__name__)
 
+_PATIENCE = 10.0  # seconds
+_TIMES_P95 = 20
+
 
 class Model:
     """One model for all cameras."""
@@ -57,6 +60,25 @@ class Model:
     def session(self) -> SharedSession | SharedStreams:
         """What all cameras share of it now."""
         return self._standby.running.shared
+
+    @property
+    def failure(self) -> str:
+        """Why it had to leave a variant that failed in an inference; "" as long as none did."""
+        return self._standby.failure
+
+    def stuck(self, now: float) -> str:
+        """Return how long an inference has hung at `time.monotonic()` = `now`; "" where none does."""
+        seconds = self.session.turns.longest(now)
+        if seconds <= _PATIENCE or seconds <= _TIMES_P95 * self.session.durations.percentiles().p95 / 1000:
+            return ""
+        return f"an inference hung for {seconds:.0f} s"
+
+    @property
+    def every(self) -> float | None:
+        """Seconds from one verdict to the next on a steady stream; None: only when it is asked."""
+        if self.manifest.task != "anomaly" or self._trigger is None:
+            return self.manifest.decision.hop / self.manifest.input.fps
+        return self._trigger.every
 
     @property
     def rate(self) -> float:

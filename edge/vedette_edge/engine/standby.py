@@ -49,7 +49,12 @@ class Running:
 
 
 class Standby:
-    """What is in force of a model, and what comes when that fails; for any thread."""
+    """What is in force of a model, and what comes when that fails; for any thread.
+
+    Attributes:
+        running: what is in force.
+        failure: why the first that failed did; "" while none has.
+    """
 
     def __init__(self, following: Callable[[], Running], on_change: Callable[[Running, str], None]) -> None:
         """Take the first.
@@ -64,6 +69,7 @@ class Standby:
         self._following = following
         self._on_change = on_change
         self._lock = threading.Lock()
+        self.failure = ""
         self.running = following()
 
     def attempt(self, running: Running, call: Callable[[], T]) -> T | None:
@@ -96,6 +102,8 @@ class Standby:
         with self._lock:
             if self.running is not failed:  # another camera was first
                 return
+            # Before the next is looked for: there may be none.
+            self.failure = self.failure or why
             self._run(self._following(), why)
 
     def _run(self, running: Running, why: str) -> None:

@@ -31,6 +31,7 @@ from vedette_edge.metrics import (
 from vedette_edge.operation.governor import LADDER, Step
 from vedette_edge.operation.sensors import Reading
 from vedette_edge.operation.status import BrokerState, CameraState, LastEvent, ModelState, Status
+from vedette_edge.ota.payloads import ModelReport
 from vedette_edge.publish.base import Message
 from vedette_edge.topics import CameraMetrics, GovernorState, Metrics, ModelMetrics, Topics, parse_event
 from vedette_edge.watcher import Watcher
@@ -65,6 +66,7 @@ class Parts:
         watchers: those that there are now.
         waiting: how many messages wait for the broker.
         link: to the broker.
+        updates: where the updates of models stand.
     """
 
     site: str
@@ -76,6 +78,7 @@ class Parts:
     watchers: Callable[[], Sequence[Watcher]]
     waiting: Callable[[], int]
     link: Link
+    updates: Callable[[], tuple[ModelReport, ...]] = tuple
 
 
 @dataclass(slots=True)
@@ -206,6 +209,7 @@ class Overview:
             cameras=cameras,
             governor=self._governor,
             metrics=self.metrics(),
+            updates=parts.updates(),
         )
 
     def _camera_metrics(self, camera: Camera) -> CameraMetrics:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,9 +17,18 @@ from vedette_edge.bundle import open_bundle
 from vedette_edge.config import AgentConfig, CameraConfig, check_cameras, parse_config
 from vedette_edge.errors import ConfigError, VedetteError
 from vedette_edge.files import write_atomically
+from vedette_edge.ota.bundles import resolved
 from vedette_edge.topics import ConfigReport
 
-__all__ = ["BACKUP_SUFFIX", "Difference", "apply_remote", "difference", "fits_its_models", "reload_config"]
+__all__ = [
+    "BACKUP_SUFFIX",
+    "Difference",
+    "apply_remote",
+    "difference",
+    "fits_its_models",
+    "less_what_needs_a_restart",
+    "reload_config",
+]
 
 T = TypeVar("T")
 
@@ -31,8 +40,8 @@ _TUNING = frozenset({"decision", "labels", "priority", "rules"})
 # cameras are compared one by one. All else needs a new process.
 _LIVE = frozenset({"metrics_interval", "drain_timeout", "governor"})
 _OF_MODELS = frozenset({"bundle", "variant", "threads", "models"})
-# What could cut the node off from who sent it: only by hand.
-_BY_HAND = ("site", "node", "state_dir", "mqtt", "commands")
+# What could cut the node off from who sent it, and where its models come from: only by hand.
+_BY_HAND = ("site", "node", "state_dir", "mqtt", "commands", "ota")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +86,22 @@ class Difference:
         return tuple(text.format(name) for text, names in texts.items() for name in names)
 
 
-def difference(old: AgentConfig, new: AgentConfig) -> Difference:
-    """Return what must be done to get from `old` to `new`."""
+def difference(old: AgentConfig, new: AgentConfig, anew: Collection[str] = ()) -> Difference:
+    """Return what must be done to get from `old` to `new`.
+
+    Args:
+        old: what runs.
+        new: what shall run.
+        anew: models whose bundle is another, though it lies where it lay.
+    """
     before = {camera.id: camera for camera in old.cameras}
     after = {camera.id: camera for camera in new.cameras}
     models_before, models_after = old.every_model, new.every_model
-    models_changed = _unequal(models_before, models_after)
+    models_changed = tuple(
+        name
+        for name, model in models_before.items()
+        if name in models_after and (name in anew or models_after[name] != model)
+    )
     sections = {name for name in AgentConfig.model_fields if getattr(old, name) != getattr(new, name)}
 
     def is_changed(name: str) -> bool:
@@ -108,6 +127,12 @@ def difference(old: AgentConfig, new: AgentConfig) -> Difference:
     )
 
 
+def less_what_needs_a_restart(before: AgentConfig, after: AgentConfig) -> AgentConfig:
+    """Return a configuration as far as a running agent can take it over."""
+    kept = difference(before, after).restart
+    return after.model_copy(update={name: getattr(before, name) for name in kept})
+
+
 def _differing(one: CameraConfig, other: CameraConfig) -> set[str]:
     return {name for name in CameraConfig.model_fields if getattr(one, name) != getattr(other, name)}
 
@@ -130,6 +155,7 @@ def fits_its_models(config: AgentConfig) -> None:
     Raises:
         VedetteError: when not.
     """
+    config = resolved(config)
     bundles = {name: open_bundle(model.bundle) for name, model in config.every_model.items()}
     check_cameras(config, {name: bundle.manifest for name, bundle in bundles.items()})
 
@@ -204,7 +230,7 @@ def _refuse_what_cuts_off(current: AgentConfig, config: AgentConfig) -> None:
     touched = [name for name in _BY_HAND if getattr(current, name) != getattr(config, name)]
     if touched:
         raise ConfigError(
-            f"{', '.join(touched)}: cannot be changed from afar, as it could cut the node off; "
+            f"{', '.join(touched)}: cannot be changed from afar, as it could cut the node off or mislead it; "
             "change it in the file on the device"
         )
 

@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vedette_edge.errors import VedetteError
+from vedette_edge.ota.payloads import ModelReport
 from vedette_edge.topics import GovernorState, Identifier, Metrics
 
 __all__ = [
@@ -100,6 +101,7 @@ class Status(_Part):
     cameras: tuple[CameraState, ...]
     governor: GovernorState
     metrics: Metrics
+    updates: tuple[ModelReport, ...] = Field(default=(), description="Of models that are updated from afar.")
 
 
 def socket_of_the_agent(state_dir: Path, environment: Mapping[str, str] = os.environ) -> Path:

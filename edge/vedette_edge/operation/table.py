@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from vedette_edge.operation.status import CameraState, Status
+from vedette_edge.ota.reporting import sentence
 from vedette_edge.topics import CameraMetrics, ModelMetrics
 
 __all__ = ["lines_of"]
@@ -34,7 +35,8 @@ def lines_of(status: Status, now: float, *, width: int, colour: bool) -> list[st
     if colour:
         cameras[1:] = [_painted(*pair) for pair in zip(cameras[1:], status.cameras, strict=True)]
     head = [_plain(line)[:width] for line in _head(status)]
-    return [*head, "", *cameras, "", *_table(_MODELS, models, width)]
+    updates = [_plain(f"update    {sentence(one)}")[:width] for one in status.updates]
+    return [*head, *updates, "", *cameras, "", *_table(_MODELS, models, width)]
 
 
 def _head(status: Status) -> Iterator[str]:

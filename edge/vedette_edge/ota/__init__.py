@@ -4,6 +4,13 @@
     record     where an update of one model stands                             (written by the updater alone)
     evidence   what the agent saw of the model that is being tried             (written by the agent alone)
     layout     where all that lies
+    bundles    which slot of a model store is a model's bundle now
+    following  record and evidence: what runs, and what is counted before it does
+    witness    whether a candidate does its work
+    shadow     a candidate beside the model that alarms; comparing says how the two differ
+    trials     all that are being tried
+    updates    all of the agent's part
+    payloads   what is said of it over MQTT, in a report; a hint in return can only ask to look now
 
 The updater (`edge-agent ota look`, a timer's oneshot) is the only writer of the model store; the agent only
 reads it, and says what it saw in a file of its own. Neither trusts the other to be alive. See docs/ota.md.

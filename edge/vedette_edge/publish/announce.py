@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vedette_edge import __version__
+from vedette_edge.ota.payloads import ModelReport, OtaReport
 from vedette_edge.publish.base import Message
 from vedette_edge.topics import (
     Birth,
@@ -25,7 +26,17 @@ __all__ = ["Announcer", "Description"]
 State = Literal["init", "ready", "degraded", "sleeping", "disconnected", "lost"]
 Status = Literal["online", "stalled", "offline", "disabled"]
 
-_SCHEMAS = {"state": 1, "birth": 2, "status": 1, "event": 1, "metrics": 1, "gap": 1, "drift": 1, "command": 1}
+_SCHEMAS = {
+    "state": 1,
+    "birth": 2,
+    "status": 1,
+    "event": 1,
+    "metrics": 1,
+    "gap": 1,
+    "drift": 1,
+    "command": 1,
+    "ota": 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +102,11 @@ class Announcer:
     def governor(self, state: GovernorState) -> Message:
         """Return what the node does to spare its device."""
         return Message(self.topics.governor, state.model_dump_json().encode(), retain=True)
+
+    def updates(self, models: tuple[ModelReport, ...], hints_ignored: int) -> Message:
+        """Return where the updates of models stand."""
+        payload = OtaReport(ts=self._now(), boot=self._boot, models=models, hints_ignored=hints_ignored)
+        return Message(self.topics.ota_report, payload.model_dump_json().encode(), retain=True)
 
     def config_report(self, report: ConfigReport) -> Message:
         """Return what became of the latest configuration."""

@@ -253,7 +253,8 @@ def test_an_inference_that_hangs_is_told_with_its_model_and_left_in_the_ledger(
         assert inside.wait(10)
         now = time.monotonic()
         assert engine.stuck(now) is None
-        why = engine.stuck(now + 11)
+        name, why = engine.stuck(now + 11)
+        assert name == "main"
         assert why.startswith("model 'main', variant 'onnx-fp32': an inference hung for 1")
         # One that is slow as a rule may take 20 times as long as it does.
         engine["main"].session.durations.add(1.0)

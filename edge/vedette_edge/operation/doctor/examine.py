@@ -15,6 +15,7 @@ from vedette_edge.operation.doctor import broker, cameras, clock, hardware, mode
 from vedette_edge.operation.doctor.finding import Check, Finding, carried_out
 from vedette_edge.operation.sensors import Sensors, SystemSensors
 from vedette_edge.operation.status import Status
+from vedette_edge.ota.bundles import resolved
 from vedette_edge.publish.wire import Broker
 from vedette_edge.topics import Topics
 
@@ -64,8 +65,8 @@ def _of_config(config: AgentConfig, where: Broker, running: Status | None) -> It
     if config.clips.directory is not None:
         yield "disk", partial(places.disk_space, config.clips.directory, config.clips.max_bytes)
     yield "sync", partial(places.sync, config.state_dir)
-    for name, model in config.every_model.items():
-        yield f"model {name}", partial(models.model, name, model)
+    for name in config.every_model:
+        yield f"model {name}", partial(_model, config, name)
     if running is not None:
         yield from _of_running(running)
         return
@@ -77,6 +78,10 @@ def _of_config(config: AgentConfig, where: Broker, running: Status | None) -> It
             yield f"device {device}", partial(cameras.device, Path(str(device)))
         yield f"camera {camera.id}", partial(cameras.camera, camera)
     yield "broker", partial(broker.broker, where, Topics(config.site, config.node))
+
+
+def _model(config: AgentConfig, name: str) -> Iterator[Finding]:
+    return models.model(name, resolved(config).every_model[name])
 
 
 def _of_running(running: Status) -> Iterator[Check]:
