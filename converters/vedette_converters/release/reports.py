@@ -24,36 +24,34 @@ class _Heard(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
-class ReportedOutcome(_Heard):
-    """How the last update of a model ended."""
-
-    result: str
-    reason: str = ""
-    release: int | None = None
+class _Installed(_Heard):
+    release: int
     campaign: str = ""
+
+
+class _Outcome(_Installed):
+    result: str
 
 
 class ModelReport(_Heard):
-    """Where the update of one model stands."""
+    """Where the update of one model stands: of `vedette_edge.ota.payloads.ModelReport`, what matters here."""
 
     model: str = Field(max_length=64)
-    state: str = "idle"
-    release: int | None = None
-    campaign: str = ""
-    outcome: ReportedOutcome | None = None
+    runs: _Installed | None = None
+    candidate: _Installed | None = None
+    outcome: _Outcome | None = None
 
     def fate(self, release: int, campaign: str) -> Fate:
-        """Return what became of a release here."""
-        outcome = self.outcome
-        if outcome is not None:
-            of_this = (
-                outcome.release == release if outcome.release is not None else outcome.campaign == campaign
-            )
-            if of_this and outcome.result != "committed":
-                return "failed"
-            if of_this:
-                return "succeeded"
-        return "succeeded" if self.state == "idle" and self.release == release else "pending"
+        """Return what became of a release here, in its campaign."""
+
+        def is_it(one: _Installed | None) -> bool:
+            return one is not None and (one.release, one.campaign) == (release, campaign)
+
+        if is_it(self.candidate):
+            return "pending"
+        if self.outcome is not None and is_it(self.outcome):
+            return "succeeded" if self.outcome.result == "committed" else "failed"
+        return "succeeded" if is_it(self.runs) else "pending"
 
 
 class _Report(_Heard):
