@@ -143,16 +143,25 @@ class Device:
         client.refresh()
         return client
 
-    def offer(self, model: str = "people", fleet: str = "gates") -> tuple[Release, Rollout] | None:
-        """Return the release that is signed now, once every file of it was fetched and hashed."""
+    def current(self, model: str = "people", fleet: str = "gates") -> tuple[Release, Rollout] | None:
+        """Return the release that is signed now; of its files only release.json is fetched."""
         client = self.look()
         target = client.get_targetinfo(release_target(fleet, model))
         if target is None:
             return None
-        release = read_release(Path(client.download_target(target)).read_bytes())
+        path = client.find_cached_target(target) or client.download_target(target)
+        return read_release(Path(path).read_bytes()), read_rollout(target.custom)
+
+    def offer(self, model: str = "people", fleet: str = "gates") -> tuple[Release, Rollout] | None:
+        """Return the release that is signed now, once every file of it was fetched and hashed."""
+        found = self.current(model, fleet)
+        if found is None:
+            return None
+        release, rollout = found
+        client = self.look()
         for entry in release.files:
             file = client.get_targetinfo(f"{fleet}/{model}/files/{entry.sha256}")
             assert file is not None
             assert (file.length, file.hashes) == (entry.bytes, {"sha256": entry.sha256})
             client.download_target(file)
-        return release, read_rollout(target.custom)
+        return release, rollout

@@ -51,9 +51,9 @@ def start(
     ] = None,
     success: Annotated[float, typer.Option(min=0, max=1, help="Of a wave, before the next begins.")] = 0.95,
     abort_errors: Annotated[
-        float, typer.Option(min=0, max=1, help="Of finished nodes; above it, it ends.")
-    ] = 0.05,
-    least: Annotated[int, typer.Option(min=1, help="Finished nodes before --abort-errors counts.")] = 20,
+        float, typer.Option(min=0, max=1, help="Failures, of nodes that have begun.")
+    ] = 0.1,
+    least: Annotated[int, typer.Option(min=1, help="Nodes that have begun before that counts.")] = 20,
     hold: Annotated[str, typer.Option(help="How long a wave lasts at least, such as 90s, 10m, 2h.")] = "10m",
     rate: Annotated[
         float | None, typer.Option(min=0, max=60, help="Share of all nodes an hour, at most.")
