@@ -28,7 +28,7 @@ from vedette_train.console import log
 if TYPE_CHECKING:
     from vedette_converters.release.campaigns import Turn
     from vedette_converters.release.control import Step
-    from vedette_converters.release.policy import Policy, RolloutState
+    from vedette_converters.release.policy import RolloutState
 
 __all__ = ["app"]
 
@@ -62,9 +62,18 @@ def start(
 ) -> None:
     """Let the first wave take the current release, and publish that."""
     from vedette_converters.release.campaigns import apply, begin
-    from vedette_converters.release.policy import canaries
+    from vedette_converters.release.names import checked
+    from vedette_converters.release.policy import Policy, canaries
 
-    policy = _policy(numbers(waves, "--waves"), success, abort_errors, least, seconds(hold), rate or None)
+    policy = checked(
+        Policy,
+        waves=numbers(waves, "--waves"),
+        success=success,
+        abort_errors=abort_errors,
+        least=least,
+        hold=seconds(hold),
+        rate=rate or None,
+    )
     chosen = canaries([node for node in first.split(",") if node], _hardware(nodes))
     where, ring = repository(directory), keyring(keys, passphrase_file)
     with where.alone():
@@ -210,22 +219,6 @@ def seconds(text: str) -> float:
     if not 0 <= value < 1e9:
         raise UsageError(f"{text}: expected a time such as 90s, 10m or 2h")
     return value
-
-
-def _policy(
-    waves: tuple[float, ...], success: float, abort_errors: float, least: int, hold: float, rate: float | None
-) -> Policy:
-    from pydantic import ValidationError
-
-    from vedette_converters.release.policy import Policy
-    from vedette_edge.validation import describe_errors
-
-    try:
-        return Policy(
-            waves=waves, success=success, abort_errors=abort_errors, least=least, hold=hold, rate=rate
-        )
-    except ValidationError as error:
-        raise UsageError(describe_errors(error, Policy)) from error
 
 
 def _change_policy(directory: Path, fleet: str, model: str, changes: Mapping[str, object]) -> None:

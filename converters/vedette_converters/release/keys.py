@@ -24,6 +24,7 @@ from securesystemslib.signer import (
     SSlibKey,
 )
 
+from vedette_converters.release.names import identifier
 from vedette_converters.release.secrets import LEAST_LENGTH, VARIABLE, Secrets
 from vedette_edge.errors import MissingExtraError, UpdateError, UsageError
 from vedette_edge.files import write_atomically
@@ -237,6 +238,7 @@ def _text(key: KeyFile) -> bytes:
 
 
 def _refuse_existing(directory: Path, name: str) -> None:
+    identifier(name, "the key")
     for path in (directory / f"{name}.json", directory / f"{name}.pem"):
         if os.path.lexists(path):
             raise UsageError(f"{path} exists; a key is never overwritten: choose another name or place")
