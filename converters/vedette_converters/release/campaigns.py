@@ -14,9 +14,10 @@ from typing import Literal
 from pydantic import ValidationError
 
 from vedette_converters.release.adding import change_rollout, current, fleet_role
+from vedette_converters.release.attempt import Signers
 from vedette_converters.release.names import checked
 from vedette_converters.release.policy import Policy, RolloutState, widened
-from vedette_converters.release.publishing import Published, Signers, publish
+from vedette_converters.release.publishing import Published, publish
 from vedette_converters.release.repository import Repository
 from vedette_edge.errors import UpdateError, UsageError
 from vedette_edge.ota.release import Rollout
