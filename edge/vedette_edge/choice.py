@@ -20,7 +20,7 @@ from vedette_edge.manifest import Manifest, Measured, Variant
 from vedette_edge.proof import Proved, open_proved
 from vedette_edge.runtimes import Provider, placements
 
-__all__ = ["Candidate", "Choice", "candidates", "cost", "placed"]
+__all__ = ["Candidate", "Choice", "candidates", "cost", "placed", "version_numbers"]
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def candidates(
         BundleError: when there is none of that name or mode, or this agent cannot run the model.
     """
     manifest = bundle.manifest
-    if _version(manifest.min_agent) > _version(__version__):
+    if version_numbers(manifest.min_agent) > version_numbers(__version__):
         raise BundleError(
             f"{bundle.directory} needs agent {manifest.min_agent} or later, this is {__version__}: upgrade"
         )
@@ -157,5 +157,10 @@ def _rank(variant: Variant, milliseconds: float | None) -> tuple[bool, float]:
     return (True, float(variant.mode == "clip")) if milliseconds is None else (False, milliseconds)
 
 
-def _version(text: str) -> tuple[int, ...]:
+def version_numbers(text: str) -> tuple[int, ...]:
+    """Return the first three numbers of a version, to be compared.
+
+    >>> version_numbers("0.10.2rc1") > version_numbers("0.9")
+    True
+    """
     return tuple(int(number) for number in re.findall(r"\d+", text)[:3])

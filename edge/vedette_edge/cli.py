@@ -16,7 +16,7 @@ from vedette_edge.benchmark import Benchmark, keep, kept, run_benchmark, stores
 from vedette_edge.broker import parse_address
 from vedette_edge.bundle import Bundle, open_bundle
 from vedette_edge.choice import candidates
-from vedette_edge.commands import doctor, install, provision, send, status, tune
+from vedette_edge.commands import doctor, install, ota, provision, send, status, tune
 from vedette_edge.commands.broker import add_broker_options, broker_of_options
 from vedette_edge.config import AgentConfig, ModelConfig, Threads, check_cameras, load_config
 from vedette_edge.errors import ConfigError, DataError
@@ -58,6 +58,7 @@ def _make_parser() -> argparse.ArgumentParser:
     install.add_parsers(commands)
     send.add_parser(commands)
     status.add_parser(commands)
+    ota.add_parser(commands)
     doctor.add_parser(commands)
     return parser
 

@@ -14,6 +14,7 @@
     ├── BrokerError               the MQTT broker cannot be reached or refuses us
     ├── OutboxError               the store of undelivered messages cannot be used
     └── UpdateError               an update cannot be trusted, fetched or stored
+        └── TransportError        it did not come whole this time; the next visit tries again
 
 Errors of libraries are mapped to these once, where the library is called, with the cause chained.
 Doors (`edge-agent`, `vedette-train`, ...) print the text of a `VedetteError` on one line and exit
@@ -33,6 +34,7 @@ __all__ = [
     "OutboxError",
     "ProofError",
     "RuntimeBackendError",
+    "TransportError",
     "UpdateError",
     "UsageError",
     "VedetteError",
@@ -109,6 +111,10 @@ class BrokerError(VedetteError):
 
 class UpdateError(VedetteError):
     """An update of a model cannot be trusted, fetched or stored; what runs goes on."""
+
+
+class TransportError(UpdateError):
+    """What is signed did not come, or could not be stored, this time; the next visit tries again."""
 
 
 class OutboxError(VedetteError):

@@ -30,13 +30,17 @@ __all__ = [
 ]
 
 CONFIG = Path("/etc/edge-agent/edge-agent.yaml")
-_UNIT = Path("/etc/systemd/system/edge-agent.service")
-_DROP_IN = Path("/etc/systemd/system/edge-agent.service.d/50-board.conf")
+_UNITS = Path("/etc/systemd/system")
+_AGENT, _UPDATER = "edge-agent.service", "edge-agent-ota.service"
+# What makes the updater look. Without a section `ota` in the configuration a look does nothing, so these may
+# always be on, and whoever adds the section has nothing else to do.
+_LOOKS = ("edge-agent-ota.timer", "edge-agent-ota.path")
+_DROP_IN = "50-board.conf"
 _SYSUSERS = Path("/etc/sysusers.d/edge-agent.conf")
 _TMPFILES = Path("/etc/tmpfiles.d/edge-agent.conf")
 _RULES = Path("/etc/udev/rules.d")
-_STATE = Path("/var/lib/edge-agent")
-_EXECUTABLE = "/opt/vedette/bin/edge-agent"  # as the unit has it
+_STATES = (Path("/var/lib/edge-agent"), Path("/var/lib/edge-models"))
+_EXECUTABLE = "/opt/vedette/bin/edge-agent"  # as the units have it
 
 Command = tuple[str, ...]
 
@@ -57,32 +61,44 @@ class Placed:
 
 
 def plan(profile: Profile | None, executable: Path, config: Path | None = None) -> list[Placed]:
-    """Return the files of the service.
+    """Return the files of the agent's service, and of its updater.
 
     Args:
         profile: of the board; its drop-in and rules are written, too.
-        executable: `edge-agent`, as the unit shall start it.
+        executable: `edge-agent`, as the units shall start it.
         config: the configuration to install; by default the commented example.
 
     Raises:
         ConfigError: when the installation lacks a file, or `config` cannot be read.
     """
-    unit = _read(resource("systemd", "edge-agent.service")).replace(_EXECUTABLE, str(executable))
     example = config or resource("firmware-configs", "edge-agent.example.yaml")
+    units = {name: _read(resource("systemd", name)) for name in (_AGENT, _UPDATER, *_LOOKS)}
     placed = [
         Placed(_SYSUSERS, _read(resource("systemd", "edge-agent.sysusers"))),
         Placed(_TMPFILES, _read(resource("systemd", "edge-agent.tmpfiles"))),
-        Placed(_UNIT, unit),
+        *(Placed(_UNITS / name, text.replace(_EXECUTABLE, str(executable))) for name, text in units.items()),
         Placed(CONFIG, _read(example), keep=True),
     ]
-    if profile and profile.unit:
-        head = f"# What the service may do besides on this board: {profile.title}.\n[Service]\n"
-        placed.append(Placed(_DROP_IN, head + "\n".join(profile.unit) + "\n"))
+    if profile:
+        placed += [
+            _drop_in(name, profile.title, lines)
+            for name, lines in ((_AGENT, profile.unit), (_UPDATER, profile.updater))
+            if lines
+        ]
     if profile and profile.udev:
         placed.append(
             Placed(_RULES / profile.udev, _read(resource("firmware-configs", "udev", profile.udev)))
         )
     return placed
+
+
+def _drop_in(unit: str, board: str, lines: Sequence[str]) -> Placed:
+    head = f"# What the service may do besides on this board: {board}.\n[Service]\n"
+    return Placed(_drop_in_path(unit), head + "\n".join(lines) + "\n")
+
+
+def _drop_in_path(unit: str) -> Path:
+    return _UNITS / f"{unit}.d" / _DROP_IN
 
 
 def carry_out(placed: Sequence[Placed], root: Path, tell: Callable[[str], None]) -> None:
@@ -113,20 +129,26 @@ def activation(*, start: bool) -> list[Command]:
         ("systemctl", "daemon-reload"),
         ("udevadm", "control", "--reload"),
     ]
-    return [*commands, ("systemctl", "enable", "--now", _UNIT.name)] if start else commands
+    return [*commands, ("systemctl", "enable", "--now", _AGENT, *_LOOKS)] if start else commands
 
 
-def deactivation() -> list[Command]:
-    """Return the commands that stop the service, before its files are removed."""
-    return [("systemctl", "disable", "--now", _UNIT.name)]
+def deactivation(paths: Sequence[Path]) -> list[Command]:
+    """Return the commands that stop what runs of the files that are about to be removed."""
+    there = {path.name for path in paths}
+    started = [name for name in (_AGENT, *_LOOKS) if name in there]
+    commands: list[Command] = [("systemctl", "disable", "--now", *started)] if started else []
+    return [*commands, ("systemctl", "stop", _UPDATER)] if _UPDATER in there else commands
 
 
 def removal(root: Path, *, purge: bool) -> list[Path]:
-    """Return what there is below `root` to remove; with `purge` also the configuration, keys and state."""
+    """Return what there is below `root` to remove; with `purge` also what is configured and kept."""
     rules = resource("firmware-configs", "udev").glob("*.rules")
-    paths = [_UNIT, _DROP_IN, _DROP_IN.parent, _SYSUSERS, _TMPFILES, *(_RULES / rule.name for rule in rules)]
+    drop_ins = [_drop_in_path(unit) for unit in (_AGENT, _UPDATER)]
+    paths = [_UNITS / name for name in (_AGENT, _UPDATER, *_LOOKS)]
+    paths += [*drop_ins, *(drop_in.parent for drop_in in drop_ins), _SYSUSERS, _TMPFILES]
+    paths += [_RULES / rule.name for rule in rules]
     if purge:
-        paths += [CONFIG.parent, _STATE]
+        paths += [CONFIG.parent, *_STATES]
     return [path for path in (_below(root, one) for one in paths) if path.exists()]
 
 
@@ -138,7 +160,7 @@ def remove(paths: Sequence[Path], tell: Callable[[str], None]) -> None:
     """
     for path in paths:
         try:
-            if path.name == _DROP_IN.parent.name:
+            if path.suffix == ".d":
                 if any(path.iterdir()):
                     tell(f"{path}: kept, it has other files")
                     continue

@@ -24,7 +24,7 @@ from vedette_edge.proof import open_proved
 from vedette_edge.runtimes import Session, StreamingSession, placements
 from vedette_edge.types import FloatArray
 
-__all__ = ["REFUSED", "main", "measure"]
+__all__ = ["REFUSED", "golden_clips", "main", "measure"]
 
 REFUSED = 3  # exit code: the variant cannot be used here, the reason is on standard error
 
@@ -67,6 +67,16 @@ def measure(
     )
 
 
+def golden_clips(bundle: Bundle) -> list[FloatArray]:
+    """Return the golden inputs of a bundle as a model takes them, (1, C, T, H, W) float32 each.
+
+    Raises:
+        BundleError: when they are missing or changed.
+    """
+    inputs = bundle.read_array(bundle.manifest.golden.inputs).astype(np.uint8)
+    return [to_tensor(list(frames), bundle.manifest.input) for frames in inputs]
+
+
 def _calls(session: Session | StreamingSession, clips: Sequence[FloatArray]) -> Callable[[], object]:
     if not isinstance(session, StreamingSession):
         turns = itertools.cycle(clips)
@@ -92,11 +102,10 @@ def main(arguments: Sequence[str]) -> int:
         bundle = open_bundle(Path(directory))
         variant = bundle.variant(name)
         session = _open(bundle, variant, int(threads))
-        inputs = bundle.read_array(bundle.manifest.golden.inputs).astype(np.uint8)
+        clips = golden_clips(bundle)
     except VedetteError as error:
         print(error, file=sys.stderr)
         return REFUSED
-    clips = [to_tensor(list(frames), bundle.manifest.input) for frames in inputs]
     found = measure(session, clips, threads=int(threads), seconds=float(seconds))
     print(found.model_dump_json())
     return 0

@@ -21,6 +21,7 @@ from vedette_edge.config import (
     decision_for,
     load_config,
 )
+from vedette_edge.config.ota import OtaConfig
 from vedette_edge.config.sources import SourceConfig
 from vedette_edge.errors import ConfigError
 from vedette_edge.manifest import Decision
@@ -185,6 +186,16 @@ def test_settings_that_do_not_fit_the_model_are_all_named(shared_bundle, load):
     assert "calm, bright" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("models", "why"),
+    [("[a, a]", "a model stands twice"), ("[metadata]", "that place of the store is taken")],
+)
+def test_each_model_that_is_updated_has_a_place_of_its_own(load, models, why):
+    text = MINIMAL + f"ota: {{url: 'https://models.example.com', fleet: hall, models: {models}}}"
+    with pytest.raises(ConfigError, match=why):
+        load(text)
+
+
 def test_the_example_is_valid():
     config = load_config(EXAMPLE)
     assert config.mqtt == MqttConfig()
@@ -199,12 +210,19 @@ def uncommented():
     return yaml.safe_load("\n".join(lines))
 
 
+# Sections that are there only where somebody writes them; the example shows what can be in them.
+OPTIONAL = {(AgentConfig, "ota"): OtaConfig}
+
+
 def sections(model, shown):
     """Yield (section, what the example shows of it) for a section and all that are in it."""
     yield model, shown
     for name, field in model.model_fields.items():
         if isinstance(field.default, BaseModel):
             yield from sections(type(field.default), shown[name])
+        elif (model, name) in OPTIONAL:
+            assert field.default is None
+            yield from sections(OPTIONAL[model, name], shown[name])
 
 
 def test_the_example_documents_every_setting_with_its_real_default():
@@ -221,5 +239,5 @@ def test_the_example_documents_every_setting_with_its_real_default():
                 continue
             default = json.loads(json.dumps(field.default, default=str))
             # What the example must give, because it has no default there, is not compared.
-            if (model, name) != (AgentConfig, "bundle"):
+            if (model, name) != (AgentConfig, "bundle") and (model, name) not in OPTIONAL:
                 assert values[name] == default, (model, name)

@@ -8,7 +8,17 @@ import pytest
 
 from vedette_edge.boards import load_profiles
 from vedette_edge.errors import ConfigError
-from vedette_edge.installation import CONFIG, Placed, carry_out, plan, removal, remove, run_all
+from vedette_edge.installation import (
+    CONFIG,
+    Placed,
+    activation,
+    carry_out,
+    deactivation,
+    plan,
+    removal,
+    remove,
+    run_all,
+)
 
 PROFILES = load_profiles()
 AGENT = Path("/usr/local/bin/edge-agent")
@@ -34,8 +44,44 @@ def test_what_is_installed_is_removed_but_for_the_configuration(name, tmp_path):
 
 
 def test_the_unit_starts_the_agent_that_installed_it():
-    (unit,) = [file for file in plan(None, AGENT) if file.path.suffix == ".service"]
-    assert f"ExecStart={AGENT} run" in unit.content
+    agent, updater = [file for file in plan(None, AGENT) if file.path.suffix == ".service"]
+    assert f"ExecStart={AGENT} run" in agent.content
+    assert f"ExecStart={AGENT} ota look" in updater.content
+
+
+def test_agent_timer_and_path_are_started_and_stopped_together(tmp_path):
+    units = ("edge-agent.service", "edge-agent-ota.timer", "edge-agent-ota.path")
+    assert activation(start=True)[-1] == ("systemctl", "enable", "--now", *units)
+    assert not any("enable" in command for command in activation(start=False))
+    carry_out(plan(None, AGENT), tmp_path, silent)
+    assert deactivation(removal(tmp_path, purge=False)) == [
+        ("systemctl", "disable", "--now", *units),
+        ("systemctl", "stop", "edge-agent-ota.service"),
+    ]
+    assert deactivation([]) == []
+
+
+def test_an_installation_from_before_there_was_an_updater_is_removed_too(tmp_path):
+    unit = tmp_path / "etc/systemd/system/edge-agent.service"
+    carry_out([Placed(Path("/etc/systemd/system/edge-agent.service"), "")], tmp_path, silent)
+    paths = removal(tmp_path, purge=False)
+    assert paths == [unit]
+    assert deactivation(paths) == [("systemctl", "disable", "--now", "edge-agent.service")]
+
+
+def test_the_updater_may_use_what_models_run_on_and_no_camera(tmp_path):
+    updater = "etc/systemd/system/edge-agent-ota.service.d/50-board.conf"
+    carry_out(plan(PROFILES["jetson-orin"], AGENT), tmp_path / "jetson", silent)
+    assert "MemoryDenyWriteExecute=no" in (tmp_path / "jetson" / updater).read_text()
+    carry_out(plan(PROFILES["raspberry-pi-4"], AGENT), tmp_path / "pi", silent)
+    assert not (tmp_path / "pi" / updater).exists()
+
+
+def test_a_purge_takes_the_models_too(tmp_path):
+    (tmp_path / "var/lib/edge-models/door").mkdir(parents=True)
+    assert removal(tmp_path, purge=False) == []
+    remove(removal(tmp_path, purge=True), silent)
+    assert not (tmp_path / "var/lib/edge-models").exists()
 
 
 def test_an_edited_configuration_is_kept(tmp_path):
@@ -71,12 +117,13 @@ def test_a_command_that_fails_says_why_and_one_that_is_missing_is_passed_over():
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("name", ["edge-agent", "edge-agent-ota"])
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=str)
-def test_systemd_takes_the_unit_of_each_board_and_still_rates_it_well(profile, tmp_path):
+def test_systemd_takes_the_units_of_each_board_and_still_rates_them_well(profile, name, tmp_path):
     carry_out(plan(profile, Path("/bin/true")), tmp_path, silent)
-    unit = tmp_path / "etc/systemd/system/edge-agent.service"
-    drop_in = tmp_path / "etc/systemd/system/edge-agent.service.d/50-board.conf"
-    whole = tmp_path / "edge-agent.service"
+    unit = tmp_path / f"etc/systemd/system/{name}.service"
+    drop_in = tmp_path / f"etc/systemd/system/{name}.service.d/50-board.conf"
+    whole = tmp_path / f"{name}.service"
     whole.write_text(unit.read_text() + (drop_in.read_text() if drop_in.exists() else ""))
     checked = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(whole)], capture_output=True, text=True, check=False
@@ -89,3 +136,14 @@ def test_systemd_takes_the_unit_of_each_board_and_still_rates_it_well(profile, t
         check=False,
     )
     assert rated.returncode == 0, rated.stdout[-300:]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_takes_the_timer_and_the_path_with_what_they_start(tmp_path):
+    carry_out(plan(None, Path("/bin/true")), tmp_path, silent)
+    units = sorted((tmp_path / "etc/systemd/system").glob("edge-agent-ota.*"))
+    assert [unit.suffix for unit in units] == [".path", ".service", ".timer"]
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
+    )
+    assert "edge-agent" not in checked.stderr, checked.stderr

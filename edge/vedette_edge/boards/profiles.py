@@ -50,6 +50,9 @@ class Profile(_Part):
     unit: tuple[str, ...] = Field(
         default=(), description="Lines for [Service] in a drop-in: devices, groups, limits, with reasons."
     )
+    updater: tuple[str, ...] = Field(
+        default=(), description="The same for the updater, which runs models, but has no cameras."
+    )
     udev: str | None = Field(default=None, description="File of rules in firmware-configs/udev.")
     notes: tuple[str, ...] = Field(default=(), description="What its owner should know.")
 

@@ -50,10 +50,12 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     uninstall = commands.add_parser(
         "uninstall",
         help="remove the service",
-        description="Stops the service and removes its files. Configuration, keys and state stay.",
+        description="Stops the service and removes its files. Configuration, keys, state and models stay.",
         epilog="example: sudo edge-agent uninstall --purge",
     )
-    uninstall.add_argument("--purge", action="store_true", help="remove configuration, keys and state, too")
+    uninstall.add_argument(
+        "--purge", action="store_true", help="remove configuration, keys, state and models, too"
+    )
     _add_place(uninstall)
     uninstall.set_defaults(command=_uninstall)
 
@@ -87,7 +89,8 @@ def _install(options: argparse.Namespace) -> None:
     run_all(activation(start=options.config is not None), print)
     if options.config is None:
         print(
-            f"edit {CONFIG}, check it with edge-agent check-config, then: systemctl enable --now edge-agent"
+            f"edit {CONFIG}, check it with edge-agent check-config, then: systemctl enable --now edge-agent "
+            "edge-agent-ota.timer edge-agent-ota.path"
         )
 
 
@@ -97,7 +100,7 @@ def _uninstall(options: argparse.Namespace) -> None:
         print("\n".join(map(str, paths)) or "there is nothing to remove")
         return
     if options.root == _ROOT and paths:
-        run_all(deactivation(), print)
+        run_all(deactivation(paths), print)
     remove(paths, print)
     if options.root == _ROOT and paths:
         run_all([("systemctl", "daemon-reload")], print)

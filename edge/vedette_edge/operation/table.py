@@ -8,7 +8,7 @@ from vedette_edge.operation.status import CameraState, Status
 from vedette_edge.ota.reporting import sentence
 from vedette_edge.topics import CameraMetrics, ModelMetrics
 
-__all__ = ["lines_of"]
+__all__ = ["duration", "lines_of", "table"]
 
 _GOOD, _BAD, _POOR, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
 _COLOURS = {"online": _GOOD, "stalled": _BAD, "offline": _BAD, "starting": _POOR, "disabled": _PLAIN}
@@ -31,19 +31,19 @@ def lines_of(status: Status, now: float, *, width: int, colour: bool) -> list[st
     runtimes = {model.name: model.runtime for model in status.models}
     rows = [_camera_row(state, figures.get(state.id), now) for state in status.cameras]
     models = [_model_row(model, runtimes.get(name, "")) for name, model in spent.items()]
-    cameras = _table(_CAMERAS, rows, width)
+    cameras = table(_CAMERAS, rows, width)
     if colour:
         cameras[1:] = [_painted(*pair) for pair in zip(cameras[1:], status.cameras, strict=True)]
     head = [_plain(line)[:width] for line in _head(status)]
     updates = [_plain(f"update    {sentence(one)}")[:width] for one in status.updates]
-    return [*head, *updates, "", *cameras, "", *_table(_MODELS, models, width)]
+    return [*head, *updates, "", *cameras, "", *table(_MODELS, models, width)]
 
 
 def _head(status: Status) -> Iterator[str]:
     metrics, governor = status.metrics, status.governor
     yield (
         f"{status.site}/{status.node}  agent {status.agent}  process {status.pid}"
-        f"  up {_duration(metrics.uptime)}"
+        f"  up {duration(metrics.uptime)}"
     )
     link = "connected" if status.broker.connected else "not connected"
     publish = f", capture to broker p95 {metrics.publish_ms.p95:.0f} ms" if metrics.publish_ms.count else ""
@@ -57,7 +57,7 @@ def _head(status: Status) -> Iterator[str]:
 
 def _camera_row(state: CameraState, figures: CameraMetrics | None, now: float) -> tuple[str, ...]:
     event = state.last_event
-    last = f"{event.label} {event.type}, {_duration(now - event.ts)} ago" if event else "-"
+    last = f"{event.label} {event.type}, {duration(now - event.ts)} ago" if event else "-"
     if figures is None:  # it came or went between two looks
         return (state.id, state.status, *"-----", last, state.reason)
     counts = (figures.frames, figures.dropped, figures.queued, figures.restarts)
@@ -70,7 +70,8 @@ def _model_row(model: ModelMetrics, runtime: str) -> tuple[str, ...]:
     return (model.name, model.variant, runtime, str(spent.count), *times, str(model.failovers))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> list[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> list[str]:
+    """Return a head and rows as lines of at most `width` columns, without what a terminal would obey."""
     cells = [head, *([_plain(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ("  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)) for row in cells)
@@ -87,10 +88,10 @@ def _plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def _duration(seconds: float) -> str:
-    """Return a duration in its two largest units.
+def duration(seconds: float) -> str:
+    """Return a duration, seconds, in its two largest units.
 
-    >>> _duration(93784)
+    >>> duration(93784)
     '1 d 2 h'
     """
     parts: list[str] = []

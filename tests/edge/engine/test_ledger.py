@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette_edge.engine.ledger import DAY, Ledger, LedgerFile, Run, boot_id
+from vedette_edge.engine.ledger import DAY, Fall, Ledger, LedgerFile, Run, boot_id, key_of
 
 NOW = 1_700_000_000.0
 
@@ -200,3 +200,35 @@ def test_a_candidate_is_passed_over_exactly_after_two_crashes_in_a_row(ends):
         row = row + 1 if end == "crash" else 0
         assert bool(ledger.passed_over("x", NOW + number)) == (row >= 2)
         assert Ledger.model_validate_json(ledger.model_dump_json()) == ledger
+
+
+def test_where_an_update_fell_what_ran_before_it_is_not_blamed():
+    runs = {
+        "main": Run(candidate="old", phase="running", slot=0),
+        "main (shadow)": Run(candidate="new", phase="running", slot=1, update=True),
+    }
+    ledger = Ledger(boot="x", began=0.0, runs=runs)
+    assert set(ledger.reopened([0, 1], "x", 1.0).falls) == {"new"}
+    assert set(ledger.reopened([0], "x", 1.0).falls) == {"old"}
+    assert set(ledger.reopened([0, 1], "y", 1.0).falls) == set()
+
+
+def test_a_bundle_has_fallen_when_one_of_its_candidates_is_passed_over(tmp_path):
+    fall = Fall(count=2, last=100.0, why="it crashed")
+    ledger = Ledger(
+        falls={key_of("a" * 64, "int8"): fall, key_of("b" * 64, "int8"): Fall(count=1, last=1, why="")}
+    )
+    (tmp_path / "ledger.json").write_text(ledger.model_dump_json())
+    book = LedgerFile(tmp_path, boot="x", clock=lambda: 101.0)
+    assert book.fallen("a" * 64) == fall
+    assert book.fallen("b" * 64) is None
+    book.close()
+
+
+def test_what_does_nothing_any_more_is_not_in_the_ledger(tmp_path):
+    book = LedgerFile(tmp_path, boot="x")
+    book.tell("main", "old", "running")
+    book.tell("beside", "new", "running", update=True)
+    book.forget("beside")
+    assert list(book.ledger.runs) == ["main"]
+    book.close()

@@ -29,7 +29,13 @@ def test_a_start_begins_the_seconds_anew_and_keeps_what_was_usual():
     usual = Usual(p95_ms=3.0, dropped=0.0)
     before = evidence_of(starts=1, seconds=99.0, verdicts=7, usual=usual)
     after = counted(record_of(), before, 5.0)
-    assert (after.starts, after.seconds, after.verdicts, after.usual, after.updated) == (2, 0.0, 0, usual, 5.0)
+    assert (after.starts, after.seconds, after.verdicts, after.usual, after.updated) == (
+        2,
+        0.0,
+        0,
+        usual,
+        5.0,
+    )
 
 
 def test_a_reason_that_is_too_long_is_cut_and_one_that_is_empty_still_is_a_failure():

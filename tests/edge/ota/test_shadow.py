@@ -139,7 +139,8 @@ def test_one_that_is_behind_never_lets_a_camera_wait_and_is_compared_on_whole_st
     frames = shades(np.arange(200) / FPS)
     for index, frame in enumerate(frames):
         # Every now and then the candidate gets on by a few frames.
-        let.release(5 if index % 20 == 19 else 0)
+        if index % 20 == 19:
+            let.release(5)
         shadow.show("door", frame, judge.push(frame)[0], old.manifest)
     let.release(len(frames))
     wait_until(lambda: shadow._queue.qsize() == 0, what="the end of the queue")
@@ -159,7 +160,8 @@ def test_one_that_rests_is_shown_nothing(begun, old, shared_bundle):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(BundleError("no variant works"), "no variant works"), (KeyError("x"), "KeyError('x')")]
+    ("error", "told"),
+    [(BundleError("no variant works"), "no variant works"), (KeyError("x"), "KeyError('x')")],
 )
 def test_one_that_cannot_be_loaded_only_says_so(begun, old, error, told):
     def load():
