@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vedette_converters.commands import benchmark, convert, optimise, report
+from vedette_converters.commands import benchmark, convert, optimise, release, report
 from vedette_edge import __version__
 
 __all__ = ["app"]
@@ -21,6 +21,8 @@ vedette-convert report bundles/demo --out demo.html
 vedette-convert benchmark bundles/demo
 
 vedette-convert optimise runs/demo --out slim/demo --max-drop 0.01 --latency-ms 10 --size-mb 2
+
+vedette-convert release init site --fleet gates --keys keys
 """
 
 
@@ -50,6 +52,7 @@ app = typer.Typer(
 )
 for group in (convert, report, benchmark, optimise):
     app.registered_commands += group.app.registered_commands
+app.add_typer(release.app)
 
 
 def _print_version(wanted: bool) -> None:

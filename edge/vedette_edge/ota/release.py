@@ -10,10 +10,19 @@ stored and fetched once:
 from __future__ import annotations
 
 import hashlib
+import re
 from json import dumps
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from vedette_edge.errors import UpdateError
 from vedette_edge.manifest import MANIFEST_NAME, FileEntry
@@ -29,12 +38,15 @@ __all__ = [
     "read_release",
     "read_rollout",
     "release_target",
+    "signable",
     "takes_part",
 ]
 
 MAX_RELEASE_BYTES = 1_048_576
 _SHA256 = r"^[0-9a-f]{64}$"
 _RANGE = 2.0**64
+_DECIMALS = 9
+_DECIMAL = re.compile(rf"[01](\.[0-9]{{1,{_DECIMALS}}})?")
 
 
 class _Part(BaseModel):
@@ -81,11 +93,18 @@ class Release(_Part):
         return sum(entry.bytes for entry in self.files)
 
 
+def _read_share(value: object) -> object:
+    """Take a decimal text for its number: what is signed is canonical JSON, which has no fractions."""
+    return float(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else value
+
+
 class Rollout(_Part):
     """Who takes a release now; signed with it, and re-signed with each wave."""
 
     campaign: Identifier = Field(description="Names the rollout of one release.")
-    share: Annotated[float, Field(ge=0, le=1)] = Field(description="Of all nodes, who takes part so far.")
+    share: Annotated[float, BeforeValidator(_read_share), Field(ge=0, le=1)] = Field(
+        description='Of all nodes, who takes part so far; signed as a text such as "0.05".'
+    )
     first: tuple[Identifier, ...] = Field(default=(), description="Nodes that take part whatever the share.")
     paused: bool = Field(default=False, description="Nobody begins; who is under way goes on.")
 
@@ -126,6 +145,16 @@ def read_release(document: bytes) -> Release:
         return Release.model_validate_json(document)
     except ValidationError as error:
         raise UpdateError(f"the release is not valid: {describe_errors(error, Release)}") from error
+
+
+def signable(rollout: Rollout) -> dict[str, JsonValue]:
+    """Return a rollout as the `custom` of a target, for `read_rollout`; its share in 9 decimals.
+
+    >>> signable(Rollout(campaign="c", share=0.05))["share"]
+    '0.05'
+    """
+    share = f"{rollout.share:.{_DECIMALS}f}".rstrip("0").rstrip(".")
+    return {**rollout.model_dump(mode="json"), "share": share}
 
 
 def read_rollout(custom: JsonValue) -> Rollout:
