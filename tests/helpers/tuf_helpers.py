@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import (
     DelegatedRole,
@@ -292,3 +294,16 @@ class Device:
         with self.visit() as repository:
             repository.fetch(model, entry, self.partial)
         return self.partial.read_bytes()
+
+
+def record_flushes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows by the path of each file and directory that is flushed to the disk."""
+    flushed: list[str] = []
+    flush = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    return flushed

@@ -10,6 +10,7 @@ from tuf.api.metadata import DelegatedRole
 from tuf_helpers import BUNDLE, Device, ReleaseRepository, serving
 
 from vedette_edge.errors import UpdateError
+from vedette_edge.ota import client
 from vedette_edge.ota.release import release_target
 
 
@@ -93,14 +94,18 @@ class TestKeys:
         with pytest.raises(UpdateError, match="timestamp v2 is older than v3"):
             device.offer()
 
-    def test_more_roots_than_a_visit_follows_are_followed_by_the_next(self, repository, device, server):
+    def test_more_roots_than_a_visit_follows_are_followed_by_the_next(
+        self, repository, device, server, monkeypatch
+    ):
+        assert client._LIMITS["max_root_rotations"] == 256
+        monkeypatch.setitem(client._LIMITS, "max_root_rotations", 5)
         repository.rotate("timestamp")
-        for _ in range(300):
+        for _ in range(7):
             repository.sign("root")
         repository.publish()
-        with contextlib.suppress(UpdateError):
+        with pytest.raises(UpdateError, match="timestamp was signed by 0/1 keys|older"):
             device.offer()
-        assert sum(path.endswith(".root.json") for path in server.paths) <= 256
+        assert sum(path.endswith(".root.json") for path in server.paths) == 5
         assert offered(device) == 1
 
 
@@ -145,19 +150,14 @@ class TestPathTraversal:
         assert all(path == device.store.root or device.store.root in path.parents for path in after - before)
         assert {path.parent for path in device.store.metadata.glob("**/*evil*")} <= {device.store.metadata}
 
-    @pytest.mark.parametrize("role", ["\ud800", "x" * 300])
-    def test_names_of_roles_that_no_file_can_have_end_in_an_error(self, repository, device, role):
+    def test_a_name_of_a_role_that_no_file_can_have_ends_in_an_error(self, repository, device):
+        role = "x" * 300
         roles = repository.targets("targets").delegations.roles
-        key = roles["fleet-a"].keyids
-        evil = DelegatedRole(role, key, 1, False, ["*/*/release.json"])
+        evil = DelegatedRole(role, roles["fleet-a"].keyids, 1, False, ["*/*/release.json"])
         repository.targets("targets").delegations.roles = {role: evil, **roles}
-        repository.roles["snapshot"].signed.meta[f"{role}.json"] = repository.roles["snapshot"].signed.meta[
-            "fleet-a.json"
-        ]
-        try:
-            repository.publish("targets")
-        except Exception:
-            pytest.skip("python-tuf signs no such name")
+        meta = repository.roles["snapshot"].signed.meta
+        meta[f"{role}.json"] = meta["fleet-a.json"]
+        repository.publish("targets")
         with pytest.raises(UpdateError):
             device.offer()
 
