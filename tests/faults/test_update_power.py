@@ -20,7 +20,7 @@ import pytest
 from audit import tries
 from disk_twin import KEPT, LOST, NAMES_ONLY, PowerCut, some
 from update_real import real_device
-from update_scenes import Scene, begun, came_up, certain, finish, play, scenes, snapshots, watch
+from update_scenes import Scene, begun, came_up, certain, damage, finish, play, scenes, snapshots, watch
 from update_twin import Device
 
 from vedette_edge.errors import UpdateError
@@ -64,15 +64,32 @@ def found_after_cuts(device: Device, number: int, samples: int) -> Iterator[Devi
             yield found
 
 
-def test_a_power_cut_at_any_operation_leaves_a_device_that_comes_up(all_scenes, capsys):
-    tally, every, samples = Tally("power cut at an operation of an update"), tries(3, 1), tries(2, 24)
-    for scene in all_scenes:
+def moments(scenes: list[Scene], every: int) -> Iterator[tuple[str, Scene, int, Device]]:
+    """Yield devices as they are before operations of each scene, other ones in each."""
+    for start, scene in enumerate(scenes):
         for number, device in enumerate(snapshots(scene)):
-            if number % every:
-                continue
-            least = certain(device)
-            for found in found_after_cuts(device, number, samples):
-                with tally.attempt(f"{scene.name}, before operation {number}"):
+            if number % every == start % every:
+                yield f"{scene.name}, before operation {number}", scene, number, device
+
+
+def test_a_power_cut_at_any_operation_leaves_a_device_that_comes_up(all_scenes, capsys):
+    tally, samples = Tally("power cut at an operation of an update"), tries(1, 24)
+    for where, scene, number, device in moments(all_scenes, tries(17, 1)):
+        least = certain(device)
+        for found in found_after_cuts(device, number, samples):
+            with tally.attempt(where):
+                finish(scene, found, least)
+    tally.tell(capsys)
+
+
+def test_a_power_cut_that_damages_the_record_too_leaves_a_device_that_comes_up(all_scenes, capsys):
+    tally, samples = Tally("power cut that damages the record"), tries(0, 3)
+    for where, scene, number, device in moments(all_scenes, tries(37, 1)):
+        least = certain(device)
+        for found in found_after_cuts(device, number, samples):
+            if found.disk.content(found.place.record) is not None:
+                damage(bytes(700))(found)
+                with tally.attempt(where):
                     finish(scene, found, least)
     tally.tell(capsys)
 
@@ -97,7 +114,7 @@ def cut_again(scene: Scene, device: Device, least: Record, chance: random.Random
 
 
 def test_a_power_cut_after_a_kill_or_another_cut_leaves_a_device_that_comes_up(all_scenes, capsys):
-    tally, chance, count = Tally("power cut soon after a kill or a cut"), random.Random(5), tries(20, 600)
+    tally, chance, count = Tally("power cut soon after a kill or a cut"), random.Random(5), tries(6, 600)
     for scene in all_scenes:
         devices = snapshots(scene)
         for one in range(count):
@@ -141,10 +158,10 @@ def refused(scene: Scene, number: int, error: int, *, lasting: bool) -> bool:
 
 
 def test_a_disk_that_refuses_ends_in_one_error_and_the_update_goes_on_later(all_scenes, capsys):
-    tally, every = Tally("disk refuses an operation of an update"), tries(17, 1)
+    tally, every = Tally("disk refuses an operation of an update"), tries(61, 1)
     kinds = list(itertools.product((errno.ENOSPC, errno.EIO), (False, True)))
     for scene, (start, (error, lasting)) in itertools.product(all_scenes, enumerate(kinds)):
-        number, more = start, True
+        number, more = 13 * start % every, True
         while more:
             more = False
             with tally.attempt(f"{scene.name}, {os.strerror(error)} at operation {number}"):
@@ -161,7 +178,7 @@ def test_an_updater_that_is_killed_at_any_moment_leaves_a_device_that_comes_up(t
         random.Random(3),
         Record(model="door"),
     )
-    for number in range(tries(5, 200)):
+    for number in range(tries(3, 200)):
         child = subprocess.Popen(
             [sys.executable, "-m", "update_real", str(tmp_path)],
             stdout=subprocess.PIPE,

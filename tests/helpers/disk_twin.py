@@ -7,6 +7,7 @@ zeros or in part. A rename within a directory is one change, between directories
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import errno
 import hashlib
@@ -208,12 +209,19 @@ class DiskTwin:
         """Return each file by its path."""
         return dict(_files(self.root, ""))
 
-    def used(self, *parts: str) -> int:
-        """Return the bytes of files, each once, whose path has one of these parts; of all, without."""
+    def content(self, path: Path) -> bytes | None:
+        """Return a file's bytes, unwatched; None where there is none."""
+        try:
+            return self._file(path).data
+        except OSError:
+            return None
+
+    def used(self, *paths: Path) -> int:
+        """Return the bytes of the files below these directories, each once; of all, without."""
         counted: dict[int, int] = {}
-        for path, file in _nodes(self.root, ""):
-            if not parts or set(parts) & set(path.split("/")):
-                counted[id(file)] = len(file.data)
+        for path in paths or (Path("/"),):
+            with contextlib.suppress(FileNotFoundError):
+                _count(self._node(path), counted)
         return sum(counted.values())
 
     def _point(self, what: str, path: Path) -> None:
@@ -271,6 +279,14 @@ def _forget(node: Node, loss: Loss, seen: set[int]) -> None:
     node.changes, node.names = [], dict(node.synced)
     for below in node.names.values():
         _forget(below, loss, seen)
+
+
+def _count(node: Node, counted: dict[int, int]) -> None:
+    if isinstance(node, File):
+        counted[id(node)] = len(node.data)
+        return
+    for below in node.names.values():
+        _count(below, counted)
 
 
 def _nodes(directory: Directory, within: str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from vedette_edge.bundle import open_bundle
 from vedette_edge.errors import UpdateError
 from vedette_edge.ota.by_hand import named_files
 from vedette_edge.ota.evidence import slot_to_run
-from vedette_edge.ota.record import Record, parse_record
+from vedette_edge.ota.record import SLOTS, Record, parse_record
 from vedette_edge.ota.release import Release
 
 Step = Callable[[Device], object]
@@ -193,18 +193,23 @@ def begun(scene: Scene) -> Device:
 def watch(device: Device) -> None:
     """Fail at an operation that writes to the committed slot, or takes more than two models and a partial."""
     disk, place = device.disk, device.place
+    directories = [place.partial, *(place.slot(slot) for slot in SLOTS)]
 
     def look(operation: str) -> None:
         what, path = operation.rsplit(" ", 1)
-        committed = committed_slot(disk.everything().get(str(place.record)))
+        committed = committed_slot(disk.content(place.record))
         if committed is not None and what != "sync":
             assert not path.startswith(f"{place.slot(committed)}/"), operation
         releases = [one.release for one in device.samples.values()]
-        largest = max((one.bytes for release in releases for one in release.files), default=0)
-        models = sorted(release.bytes for release in releases)[-2:]
-        assert disk.used("a", "b", "partial") <= sum(models) + largest, operation
+        assert disk.used(*directories) <= most_room(releases), operation
 
     disk.before = look
+
+
+def most_room(releases: Sequence[Release]) -> int:
+    """Return the bytes of two models and one file."""
+    largest = max((one.bytes for release in releases for one in release.files), default=0)
+    return sum(sorted(release.bytes for release in releases)[-2:]) + largest
 
 
 @lru_cache(maxsize=4096)
