@@ -4,7 +4,17 @@ from datetime import timedelta
 
 import pytest
 from edge_helpers import edit_manifest
-from release_helpers import DAY, NOW, Device, KilledError, Site
+from release_helpers import (
+    DAY,
+    NOW,
+    Device,
+    KilledError,
+    Site,
+    fleet_key,
+    online_key,
+    root_keys,
+    targets_keys,
+)
 
 from vedette_converters.release.rotation import rotate
 from vedette_edge.errors import UpdateError, UsageError
@@ -150,25 +160,6 @@ def test_metadata_that_is_damaged_is_told(site):
 
 def second_release(site, bundle):
     site.add(changed(bundle))
-
-
-def online_key(site, _bundle=None):
-    rotate(site.repository, "online", remove=[site.keyids["online"]], add=[site.new_key("online-2")], now=NOW)
-
-
-def root_keys(site, _bundle=None):
-    gone = [site.keyids["root-0"], site.keyids["root-1"]]
-    added = [site.new_key("root-3"), site.new_key("root-4")]
-    rotate(site.repository, "root", remove=gone, add=added, now=NOW)
-
-
-def targets_keys(site, _bundle=None):
-    gone = [site.keyids[f"targets-{n}"] for n in range(3)]
-    rotate(site.repository, "targets", remove=gone, add=[site.new_key(f"t-{n}") for n in range(3)], now=NOW)
-
-
-def fleet_key(site, _bundle=None):
-    rotate(site.repository, "gates", remove=[site.keyids["gates"]], add=[site.new_key("gates-2")], now=NOW)
 
 
 def everything(site, bundle):
