@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -33,6 +34,7 @@ class CuttingDisk(OsDisk):
     def __init__(self) -> None:
         self.steps: list[str] = []
         self.dies_at: int | None = None
+        self.full = False
 
     def write(self, path, data):
         self._step(path, data)
@@ -47,6 +49,8 @@ class CuttingDisk(OsDisk):
         super().remove(path)
 
     def _step(self, path: Path, data: bytes | None) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
         if len(self.steps) == self.dies_at:
             if data is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)

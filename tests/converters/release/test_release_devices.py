@@ -103,6 +103,6 @@ def test_a_device_is_never_refused_while_a_rotation_is_killed_again_and_again(si
             assert device.offer("people").release.release == 1
         else:
             break
-    assert killed > 5
+    assert killed >= 5
     assert release_of(device) == 1
     assert site.publish().written == ()

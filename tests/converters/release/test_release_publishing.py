@@ -251,3 +251,18 @@ def test_a_clock_that_stood_still_does_not_renew_twice(site):
     later = NOW + 4 * DAY
     assert site.publish(later).written
     assert site.publish(later + timedelta(seconds=1)).written == ()
+
+
+def test_a_full_disk_is_told_and_harms_nothing(site, bundle):
+    site.publish()
+    before = site.files()
+    site.disk.full = True
+    with pytest.raises(UpdateError, match=r"No space left on device; nothing is half-written"):
+        site.add(bundle)
+    with pytest.raises(UpdateError, match=r"timestamp\.json|snapshot\.json"):
+        site.publish(NOW + 4 * DAY)
+    site.disk.full = False
+    assert site.files() == before
+    site.add(bundle)
+    site.publish()
+    assert Device(site).offer()[0].release == 1
