@@ -21,7 +21,7 @@ from vedette_edge.ota.layout import ModelPlace
 from vedette_edge.ota.record import read_record
 from vedette_edge.ota.release import Release
 
-__all__ = ["board_of", "check_device", "check_fit", "users_of"]
+__all__ = ["board_of", "check_agent", "check_fit", "is_for", "users_of"]
 
 
 def board_of(config: AgentConfig) -> str | None:
@@ -34,22 +34,17 @@ def board_of(config: AgentConfig) -> str | None:
     return profile.name if profile else None
 
 
-def check_device(release: Release, board: str | None, *, version: str = __version__) -> None:
-    """Tell whether a release is for this device.
+def is_for(release: Release, board: str | None) -> bool:
+    """Tell whether a release is for a device of this board; None: it has no profile."""
+    return not release.hardware or board in release.hardware
 
-    Args:
-        release: what is offered.
-        board: name of the profile of this device's board; None where it has none.
-        version: of the agent here.
+
+def check_agent(release: Release, version: str = __version__) -> None:
+    """Tell whether this agent is new enough for a release.
 
     Raises:
-        UpdateError: when it is for other boards, or for a later agent.
+        UpdateError: when it is not.
     """
-    if release.hardware and board not in release.hardware:
-        boards = ", ".join(release.hardware)
-        raise UpdateError(
-            f"release {release.release} is for board {boards}, this one is {board or 'of no profile'}"
-        )
     if release.agent is not None and version_numbers(release.agent) > version_numbers(version):
         raise UpdateError(
             f"release {release.release} needs agent {release.agent} or later, this is {version}: upgrade"

@@ -20,7 +20,7 @@ from vedette_edge.config.ota import OtaConfig
 from vedette_edge.errors import TransportError, UpdateError
 from vedette_edge.manifest import MANIFEST_NAME, FileEntry
 from vedette_edge.ota.evidence import Evidence, read_evidence
-from vedette_edge.ota.fit import check_device, check_fit, users_of
+from vedette_edge.ota.fit import check_agent, check_fit, is_for, users_of
 from vedette_edge.ota.layout import ModelPlace, Store, evidence_path
 from vedette_edge.ota.machine import (
     Corrupt,
@@ -250,6 +250,8 @@ class Stages:
         if offer is None:
             return None
         release, part = offer.release, takes_part(offer.rollout, self._config.node)
+        if not is_for(release, self._tools.board):
+            return None  # no failure, which would count against its rollout
         if not wanted(record, release.release, release.digest, part=part):
             return None
         return Offered(release.release, release.digest, offer.rollout.campaign, self._ota.tries)
@@ -267,7 +269,7 @@ class Stages:
 
     def _why_not_here(self, release: Release) -> str:
         try:
-            check_device(release, self._tools.board)
+            check_agent(release)
         except UpdateError as error:
             return str(error)
         return ""
