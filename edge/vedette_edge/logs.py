@@ -83,17 +83,21 @@ class _HumanFormatter(logging.Formatter):
         return super().format(record) + (f" ({left_out} more like it were left out)" if left_out else "")
 
 
-def configure_logs(style: Literal["human", "json"], stream: TextIO | None = None) -> None:
+def configure_logs(
+    style: Literal["human", "json"], stream: TextIO | None = None, *, hold_back: bool = True
+) -> None:
     """Send the agent's logs, from INFO, and those of libraries, from WARNING, to standard error.
 
     Args:
         style: `human` for a terminal, `json` for a log collector.
         stream: where to write instead.
+        hold_back: lines that repeat, as whoever runs for years must.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     human = _HumanFormatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     handler.setFormatter(_JsonFormatter() if style == "json" else human)
-    handler.addFilter(RepeatFilter())
+    if hold_back:
+        handler.addFilter(RepeatFilter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)

@@ -186,6 +186,16 @@ def test_settings_that_do_not_fit_the_model_are_all_named(shared_bundle, load):
     assert "calm, bright" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("models", "why"),
+    [("[a, a]", "a model stands twice"), ("[metadata]", "that place of the store is taken")],
+)
+def test_each_model_that_is_updated_has_a_place_of_its_own(load, models, why):
+    text = MINIMAL + f"ota: {{url: 'https://models.example.com', fleet: hall, models: {models}}}"
+    with pytest.raises(ConfigError, match=why):
+        load(text)
+
+
 def test_the_example_is_valid():
     config = load_config(EXAMPLE)
     assert config.mqtt == MqttConfig()

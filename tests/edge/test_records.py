@@ -56,6 +56,18 @@ def test_a_configuration_says_what_became_of_it(changes, said):
     assert line(TOPICS.config_report, ts=TS, sha256="0" * 64, **changes).endswith(said)
 
 
+def test_updates_are_said_in_sentences_and_hints_as_what_they_are():
+    model = {"model": "fights", "names": ["main"], "state": "idle", "since": 0, "seq": 1, "runs": None}
+    assert line(TOPICS.ota_report, ts=TS, boot="b", models=[model]).endswith("fights: nothing runs, idle")
+    said = line(TOPICS.ota_desired, campaign="spring", wave=2)
+    assert said.endswith("hint   hall/n1  look for updates: campaign spring, wave 2")
+
+
+def test_a_hint_that_is_none_is_noise():
+    (record,) = Reader().read(TOPICS.ota_desired, b'{"url": "http://evil"}')
+    assert record.kind == "noise"
+
+
 def test_an_answer_names_its_command():
     assert line(TOPICS.response("reload"), id="a", ok=True).endswith("reload done")
     refused = line(TOPICS.response("reload"), id="a", ok=False, reason="busy", error="later")

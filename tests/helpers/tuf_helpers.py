@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -199,11 +200,17 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(files: Mapping[str, bytes]) -> Iterator[Server]:
-    """Serve `files`, which may change meanwhile, as a plain web server with Range does."""
+def serving(files: Mapping[str, bytes], tls: tuple[Path, Path] | None = None) -> Iterator[Server]:
+    """Serve `files`, which may change meanwhile, as a plain web server with Range does.
+
+    Args:
+        files: by path.
+        tls: a certificate for localhost and its key; None: plain http.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             path = self.path.lstrip("/")
@@ -228,8 +235,17 @@ def serving(files: Mapping[str, bytes]) -> Iterator[Server]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        server = Server(f"http://127.0.0.1:{http.server_address[1]}", files)
+    class Quiet(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """A client that hangs up is what is tested."""
+
+    with Quiet(("127.0.0.1", 0), Handler) as http:
+        server = Server(f"http://127.0.0.1:{http.server_port}", files)
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            http.socket = context.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
+            server.url = f"https://localhost:{http.server_port}"
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -157,6 +157,8 @@ def came_up(device: Device, least: Record) -> Record:
     if record.committed is not None:
         committed = device.loaded(record, record.committed.slot)
         assert not committed.bad, f"release {committed.release.release} is committed"
+        installed = (record.committed.release, record.committed.digest)
+        assert installed not in [(one.release, one.digest) for one in least.refused], "it was refused"
     if slot is not None:
         device.loaded(record, slot)
     assert record.floor >= least.floor, f"the floor fell from {least.floor} to {record.floor}"

@@ -66,7 +66,8 @@ class Sample:
 
     @property
     def bad(self) -> bool:
-        return bool(self.conduct)
+        """Whether no device may keep it; a device without another model does not see what a shadow shows."""
+        return bool(self.conduct.keys() & {"probe", "trial"})
 
 
 def sample(number: int, *, salt: str = "", **conduct: str) -> Sample:
@@ -134,6 +135,14 @@ class Device:
         self.now += 60
         visit = Visit(self)
         return visit.go()
+
+    def run_to_the_end(self) -> Record:
+        """Visits and runs of the agent in turn, as many as a good update needs."""
+        record = self.visit()
+        while record.state != "idle":
+            self.run_agent()
+            record = self.visit()
+        return record
 
     def fetch(self, entry: FileEntry, partial: Path) -> None:
         """Go on where the partial broke off, in pieces.
@@ -295,19 +304,12 @@ class Visit:
                 return Fits() if needed <= self.store.free() else DoesNotFit(f"{needed} bytes are needed")
             case "fetch":
                 return self._fetch(record, sample)
-            case "verify":
+            case "verify" | "staged" | "probe" | "switch":
                 try:
                     self.store.verify(candidate.slot, sample.release)
                 except UpdateError as error:
                     return Corrupt(str(error))
-                return Verified()
-            case "staged":
-                self.probing = True
-                return Probing()
-            case "probe":
-                return self._probe(sample)
-            case "switch":
-                return Switched()
+                return self._tested(record, sample)
             case _:
                 return judge_trial(record, device.evidence(), CONFIG, device.now)
 
@@ -320,7 +322,11 @@ class Visit:
             return FetchFailed("the line broke", final=sample.conduct.get("fetch") == "gone")
         return Fetched()
 
-    def _probe(self, sample: Sample) -> Event:
+    def _tested(self, record: Record, sample: Sample) -> Event:
+        if record.state == "verify":
+            return Verified()
+        if record.state == "switch":
+            return Switched()
         if not self.probing:
             self.probing = True
             return Probing()

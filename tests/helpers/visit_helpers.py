@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import shutil
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from vedette_edge.ota.visit import visit
 BOARD = "raspberry-pi-4"
 
 
-def device(directory: Path, *, models=("door",), camera=None, **ota) -> Path:
+def device(directory: Path, *, models=("door",), camera=None, mqtt=None, **ota) -> Path:
     """Write the configuration of a device below `directory`; return its path."""
     store = directory / "models"
     values = {
@@ -36,6 +37,7 @@ def device(directory: Path, *, models=("door",), camera=None, **ota) -> Path:
         "state_dir": str(directory / "state"),
         "models": {model: {"bundle": str(store / model)} for model in models},
         "cameras": [{"id": "cam", "source": {"type": "file", "path": "x.mp4"}} | (camera or {})],
+        "mqtt": mqtt or {},
         "ota": {
             "url": "http://127.0.0.1:1",
             "fleet": "fleet-a",
@@ -48,6 +50,19 @@ def device(directory: Path, *, models=("door",), camera=None, **ota) -> Path:
     path = directory / "edge-agent.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
+
+
+@contextlib.contextmanager
+def logs_restored():
+    """Put back, in the end, what a command in this process did to the logs."""
+    root, ours = logging.getLogger(), logging.getLogger("vedette_edge")
+    before = root.handlers, root.level, ours.level
+    try:
+        yield
+    finally:
+        root.handlers = before[0]
+        root.setLevel(before[1])
+        ours.setLevel(before[2])
 
 
 def bundle_files(bundle: Path) -> dict[str, bytes]:

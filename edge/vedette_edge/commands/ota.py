@@ -85,7 +85,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _look(options: argparse.Namespace) -> None:
-    configure_logs(options.log)
+    configure_logs(options.log, hold_back=False)
     config = load_config(options.config)
     ota = config.ota
     if ota is None:

@@ -11,6 +11,8 @@ from vedette_edge.topics import Identifier
 
 __all__ = ["OtaConfig"]
 
+_METADATA = "metadata"  # as `ota.layout` has it
+
 
 class OtaConfig(Section):
     """Updates of models from afar."""
@@ -40,6 +42,15 @@ class OtaConfig(Section):
         default=86_400.0, gt=0, description="Seconds within which a shadow or trial must have come to an end."
     )
     tries: int = Field(default=3, ge=1, le=100, description="Starts of the agent that a trial may take.")
+
+    @field_validator("models")
+    @classmethod
+    def _models_have_places_of_their_own(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(models)) != len(models):
+            raise ValueError("a model stands twice")
+        if _METADATA in models:
+            raise ValueError(f"no model can be named {_METADATA}: that place of the store is taken")
+        return models
 
     @field_validator("url")
     @classmethod

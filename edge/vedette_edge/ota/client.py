@@ -37,14 +37,15 @@ _log = logging.getLogger(__name__)
 RELEASES: Final = "releases"
 _HISTORY: Final = "root_history"
 _LINK: Final = "root.json"
-_LIMITS: Final = {
-    "max_root_rotations": 256,
-    "max_delegations": 32,
-    "root_max_length": 512_000,
-    "timestamp_max_length": 16_384,
-    "snapshot_max_length": 2_000_000,
-    "targets_max_length": 5_000_000,
-}
+_HOUR: Final = 3600.0
+_LIMITS: Final = UpdaterConfig(
+    max_root_rotations=256,
+    max_delegations=32,
+    root_max_length=512_000,
+    timestamp_max_length=16_384,
+    snapshot_max_length=2_000_000,
+    targets_max_length=5_000_000,
+)
 
 
 class Client:
@@ -81,6 +82,7 @@ class Client:
         self._built = built
         self._opened: tuple[Updater, GuardedSet] | None = None
         self._floor = Floor()
+        self._warned: set[str] = set()
 
     def refresh(self) -> None:
         """Bring root, timestamp, snapshot and targets up to date; once, later calls do nothing.
@@ -96,18 +98,18 @@ class Client:
             now = self._floor.reference_time(self._clock(), self._built)
             trusted = GuardedSet(self._root, self._floor, now)
             _make_sound(self._cache)
+            _follow_kept_roots(trusted, self._cache)
             updater = Updater(
                 str(self._cache),
                 self._url,
                 fetcher=Fetcher(self._web),
-                config=UpdaterConfig(**_LIMITS),
+                config=_LIMITS,
                 bootstrap=self._root,
             )
             # It takes neither a clock nor a set of its own; what it would do with one is what we want.
             updater._trusted_set = trusted
             updater.refresh()
             self._keep(trusted)
-            self._warn_of_age(trusted, now)
         self._opened = (updater, trusted)
 
     def target(self, name: str) -> TargetFile | None:
@@ -141,14 +143,20 @@ class Client:
     def _keep(self, trusted: GuardedSet) -> None:
         """Have the cache, then the floor, on the disk, where there is something new."""
         floor = trusted.floor(self._floor)
+        if floor.time - self._floor.time < _HOUR:
+            # So that a poll without news writes next to nothing.
+            floor = floor.model_copy(update={"time": self._floor.time})
         if floor != self._floor:
             _flush(self._cache)
             self._floor = self._floor_file.write(floor)
+        self._warn_of_age(trusted)
 
-    def _warn_of_age(self, trusted: GuardedSet, now: float) -> None:
+    def _warn_of_age(self, trusted: GuardedSet) -> None:
+        now = trusted.reference_time.timestamp()
         for role, expiry in trusted.expiries().items():
             seen = self._floor.sightings[role].time
-            if now > seen + (expiry - seen) / 2:
+            if now > seen + (expiry - seen) / 2 and role not in self._warned:
+                self._warned.add(role)
                 _log.warning(
                     "%s: '%s' expires at %s, and more than half of its time has passed; have it signed anew",
                     self._url,
@@ -178,6 +186,16 @@ class Client:
             raise TransportError(
                 f"{self._cache}: cannot keep the metadata ({error.strerror or error}); check the disk"
             ) from error
+
+
+def _follow_kept_roots(trusted: GuardedSet, cache: Path) -> None:
+    """Go from the root that came with the device to the newest that is kept, each signed by the one before.
+
+    The TUF client would do that itself, but count them among the few new ones that it follows in a refresh.
+    """
+    with contextlib.suppress(OSError, RepositoryError):
+        while True:
+            trusted.update_root((cache / _HISTORY / f"{trusted.root.version + 1}.root.json").read_bytes())
 
 
 def _make_sound(cache: Path) -> None:

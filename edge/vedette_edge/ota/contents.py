@@ -67,6 +67,8 @@ def parse_contents(document: bytes, path: Path) -> Contents:
     Raises:
         UpdateError: when it does not say what lies in a slot.
     """
+    if len(document) > MAX_CONTENTS_BYTES:
+        raise UpdateError(f"{path} is not valid: it is longer than {MAX_CONTENTS_BYTES} bytes")
     try:
         return Contents.model_validate_json(document)
     except ValidationError as error:

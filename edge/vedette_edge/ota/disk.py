@@ -9,6 +9,7 @@ and forget what was not synced.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -179,7 +180,7 @@ def _opened(path: Path) -> int:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise IsADirectoryError(0, "no regular file", str(path))
+        raise OSError(errno.EISDIR, "no regular file", str(path))
     return descriptor
 
 

@@ -70,7 +70,7 @@ class _PacedSocket(io.RawIOBase):
 class _PacedResponse(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, pace: Pace, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_PacedSocket(self.fp.detach(), sock, pace))  # type: ignore[attr-defined]
+        self.fp = io.BufferedReader(_PacedSocket(self.fp.detach(), sock, pace))
 
 
 class _Connection(HTTPConnection):

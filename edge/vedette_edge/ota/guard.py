@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from typing import Any
 
 from tuf.api.exceptions import BadVersionNumberError, RepositoryError
 from tuf.api.metadata import Delegations, Metadata, Root, Snapshot, Targets, Timestamp
@@ -45,7 +46,7 @@ class GuardedSet(TrustedMetadataSet):
             raise BadVersionNumberError(
                 f"root v{self.root.version} is older than v{self._floor.root}, which was seen before"
             )
-        document = Metadata.from_bytes(data)
+        document = Metadata[Timestamp].from_bytes(data)
         if isinstance(document.signed, Timestamp):
             self._hold("timestamp", self._floor.timestamp, _of_timestamp(document.signed))
         taken = super().update_timestamp(data)
@@ -54,7 +55,7 @@ class GuardedSet(TrustedMetadataSet):
 
     def update_snapshot(self, data: bytes, trusted: bool | None = False) -> Snapshot:
         """Take a snapshot, unless what it says is below the floor."""
-        document = Metadata.from_bytes(data)
+        document = Metadata[Snapshot].from_bytes(data)
         if isinstance(document.signed, Snapshot):
             meta = document.signed.meta.items()
             versions = {name.removesuffix(".json"): file.version for name, file in meta}
@@ -119,7 +120,7 @@ def _of_timestamp(timestamp: Timestamp) -> dict[str, int]:
     return {"timestamp": timestamp.version, "snapshot": timestamp.snapshot_meta.version}
 
 
-def _signers(root: Root, role: str, document: Metadata) -> tuple[str, ...]:
+def _signers(root: Root, role: str, document: Metadata[Any]) -> tuple[str, ...]:
     found = root.get_verification_result(role, document.signed_bytes, document.signatures)
     return tuple(sorted(found.signed))
 

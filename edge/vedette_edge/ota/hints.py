@@ -73,11 +73,23 @@ class Hints:
         """Touch the file where it is time to. Call it often."""
         with self._lock:
             hint = self._waiting if self._waiting and self._now() >= self._waiting.not_before else None
-            if not (self._own or hint) or self._clock() - self._looked < _PAUSE:
+            if not (self._own or hint) or self._clock() - self._looked < _PAUSE or self._just_touched():
                 return
             self._looked, self._own = self._clock(), False
             if hint is not None:
                 self._heeded, self._waiting = hint, None
+        self._touch(hint)
+
+    def _just_touched(self) -> bool:
+        """Tell whether an earlier run of the agent has asked within the same minute."""
+        try:
+            age = self._now() - self._path.stat().st_mtime
+        except OSError:
+            return False
+        # A clock that went back must not forbid it for long.
+        return 0 <= age < _PAUSE
+
+    def _touch(self, hint: OtaDesired | None) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch()

@@ -125,6 +125,8 @@ def parse_record(document: bytes, path: Path) -> Record:
     Raises:
         UpdateError: when it is no valid record.
     """
+    if len(document) > MAX_RECORD_BYTES:
+        raise UpdateError(f"{path} is no valid record: it is longer than {MAX_RECORD_BYTES} bytes")
     try:
         return Record.model_validate_json(document)
     except ValidationError as error:

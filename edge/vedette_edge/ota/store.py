@@ -48,7 +48,7 @@ __all__ = ["ModelStore"]
 MOST_DAMAGED: Final = 4
 _DAMAGED = f"{RECORD_NAME}.damaged-"
 # What a bad sector, a broken file system or a wrong kind of file says, as opposed to a wrong user.
-_UNREADABLE = frozenset({errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.ELOOP, errno.EISDIR})
+_UNREADABLE = frozenset({errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.ELOOP, errno.EISDIR, errno.ENXIO})
 
 
 class ModelStore:

@@ -25,7 +25,7 @@ from vedette_edge.assembly import Assembled
 from vedette_edge.config import AgentConfig
 from vedette_edge.engine import Engine, Model, OnChange, load_models
 from vedette_edge.engine.ledger import LedgerFile
-from vedette_edge.errors import UpdateError, VedetteError
+from vedette_edge.errors import ConfigError, UpdateError, VedetteError
 from vedette_edge.judges import Judge
 from vedette_edge.ota.bundles import nothing_to_run, stores, with_bundles
 from vedette_edge.ota.evidence import Evidence
@@ -69,7 +69,12 @@ def begin(config: AgentConfig, on_change: OnChange) -> tuple[Updates, Engine]:
                 continue
             updates.took(models)
             return updates, models
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, UpdateError | ConfigError):
+            # The updater can mend a record, and fetch a first model.
+            hints = Hints(look_path(config.state_dir))
+            hints.look_soon()
+            hints.tick()
         ledger.close()
         raise
 

@@ -11,7 +11,7 @@ import time
 import pytest
 from edge_helpers import edit_manifest
 from tuf_helpers import ReleaseRepository, serving
-from visit_helpers import Device, RepositoryTwin, another, bundle_files, device
+from visit_helpers import Device, RepositoryTwin, another, bundle_files, device, logs_restored
 
 from vedette_edge.__main__ import main
 from vedette_edge.ota.layout import look_path
@@ -26,7 +26,7 @@ def published():
 @pytest.fixture
 def node(tmp_path, published):
     """A device that looks at the repository; `node.run` runs a command on it."""
-    with serving(published.files) as server:
+    with serving(published.files) as server, logs_restored():
         (tmp_path / "root.json").write_bytes(published.first_root)
         yield _Node(tmp_path, server)
 
@@ -143,13 +143,12 @@ def test_a_second_look_at_the_same_time_says_so_and_ends_with_0(node, capsys):
 
 
 @pytest.mark.parametrize("action", ["look", "status"])
-def test_without_a_section_there_is_nothing_to_do(tmp_path, shared_bundle, action, capsys):
-    path = device(tmp_path)
-    text = path.read_text()
-    path.write_text(text[: text.index("ota:")] + text[text.index("site:") :])
-    assert main(["ota", action, "--config", str(path)]) == 0
+def test_without_a_section_there_is_nothing_to_do(node, shared_bundle, action, capsys):
+    text = node.path.read_text()
+    node.path.write_text(text[: text.index("ota:")] + text[text.index("site:") :])
+    assert node.run(action) == 0
     assert "has no section ota" in capsys.readouterr().out
-    assert main(["ota", "adopt", "door", str(shared_bundle), "--config", str(path)]) == 2
+    assert node.run("adopt", "door", shared_bundle) == 2
     assert "has no section ota" in capsys.readouterr().err
 
 
@@ -197,6 +196,19 @@ def test_a_model_that_is_not_in_the_section_is_not_adopted(node, shared_bundle, 
 def test_the_agents_command_line_does_not_load_the_updater():
     script = "import sys, vedette_edge.__main__; sys.exit('tuf' in sys.modules)"
     assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", script]) == 0
+
+
+def test_no_transition_is_missing_in_the_log_of_a_service(node, published, shared_bundle, capsys):
+    node.run("adopt", "door", shared_bundle)
+    published.release("door", bundle_files(shared_bundle))
+    capsys.readouterr()
+    assert node.run("look", "--log", "json") == 0
+    told = capsys.readouterr()
+    lines = [json.loads(line) for line in told.err.splitlines()]
+    assert [line["state"] for line in lines if line.get("event") == "ota"] == [
+        *("space", "fetch", "verify", "staged", "probe", "shadow"),
+    ]
+    assert told.out == ""
 
 
 def test_a_trial_says_what_was_seen(node, published, shared_bundle, capsys):

@@ -9,6 +9,7 @@ from operation_helpers import NOW, make_metrics, make_status, percentiles
 
 from vedette_edge.operation.status import CameraState
 from vedette_edge.operation.table import lines_of
+from vedette_edge.ota.payloads import ModelReport
 
 
 def lines(status=None, *, width=200, colour=False):
@@ -73,3 +74,8 @@ def test_no_line_is_wider_than_the_terminal(width, reason):
 )
 def test_durations_have_two_units(seconds, text):
     assert lines(make_status(metrics=make_metrics(uptime=max(0.0, seconds))))[0].endswith(f"up {text}")
+
+
+def test_a_model_that_is_updated_has_a_line_of_its_own():
+    update = ModelReport(model="fights", names=("main",), state="idle", since=0.0, seq=1, runs=None)
+    assert lines(make_status(updates=(update,)))[4] == "update    fights: nothing runs, idle"

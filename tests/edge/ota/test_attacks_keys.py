@@ -97,13 +97,14 @@ class TestKeys:
     def test_more_roots_than_a_visit_follows_are_followed_by_the_next(
         self, repository, device, server, monkeypatch
     ):
-        assert client._LIMITS["max_root_rotations"] == 256
-        monkeypatch.setitem(client._LIMITS, "max_root_rotations", 5)
-        repository.rotate("timestamp")
+        assert client._LIMITS.max_root_rotations == 256
+        monkeypatch.setattr(client._LIMITS, "max_root_rotations", 5)
         for _ in range(7):
             repository.sign("root")
+        repository.rotate("timestamp")
+        repository.sign("root")
         repository.publish()
-        with pytest.raises(UpdateError, match="timestamp was signed by 0/1 keys|older"):
+        with pytest.raises(UpdateError, match="timestamp was signed by 0/1 keys"):
             device.offer()
         assert sum(path.endswith(".root.json") for path in server.paths) == 5
         assert offered(device) == 1

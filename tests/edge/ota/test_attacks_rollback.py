@@ -161,7 +161,8 @@ class TestFreeze:
         assert not caplog.records
         device.ahead = 16 * DAY
         assert offered(device) == 1
-        assert re.search("'timestamp' expires at .*more than half of its time has passed", caplog.text)
+        warned = re.findall("'(.*)' expires at .*more than half of its time has passed", caplog.text)
+        assert sorted(warned) == ["fleet-a", "root", "snapshot", "targets", "timestamp"]
 
     def test_a_clock_that_was_set_back_revives_nothing(self, repository, device):
         soon = repository.expires

@@ -1,9 +1,17 @@
 """Against a real server on loopback, which does what a bad one would."""
 
+import contextlib
 import itertools
 import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tuf.api.exceptions import DownloadHTTPError
 from tuf_helpers import answer, serving
 
@@ -228,6 +236,75 @@ class TestSlowRetrieval:
             fetched(web, f"{server.url}/other")
         assert time.monotonic() - began < 3
         assert server.paths == ["file"]
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=300), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 206 X\r\nContent-"]))
+def test_whatever_a_server_sends_ends_in_bytes_or_in_one_of_our_errors(server, web, sent, head):
+    def write(handler):
+        handler.wfile.write(head + sent)
+        handler.close_connection = True
+
+    server.answers["file"] = write
+    with contextlib.suppress(UpdateError, DownloadHTTPError):
+        assert len(fetched(web, f"{server.url}/file")) <= 100
+
+
+class TestTls:
+    @pytest.fixture
+    def certificate(self, tmp_path):
+        """Write a certificate for localhost, and its key; return both."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        now = datetime.now(timezone.utc)
+        certificate = (
+            x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        paths = tmp_path / "certificate.pem", tmp_path / "key.pem"
+        paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        paths[1].write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return paths
+
+    @pytest.fixture
+    def server(self, certificate):
+        with serving({"file": b"content"}, certificate) as server:
+            yield server
+
+    @pytest.fixture
+    def trusted(self, certificate, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+
+    @pytest.mark.usefixtures("trusted")
+    def test_a_server_whose_certificate_the_system_trusts_is_heard(self, server, web):
+        assert fetched(web, f"{server.url}/file") == b"content"
+
+    def test_any_other_is_not(self, server, web):
+        with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
+            fetched(web, f"{server.url}/file")
+        assert server.requests == []
+
+    @pytest.mark.usefixtures("trusted")
+    def test_one_of_another_name_is_not(self, server):
+        url = server.url.replace("localhost", "127.0.0.1")
+        with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
+            fetched(Web(url, Pace(5.0, 0.0)), f"{url}/file")
+
+    @pytest.mark.usefixtures("trusted")
+    def test_a_trickle_ends_within_a_window_here_too(self, server, web):
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+        server.answers["file"] = slowly(server, head, b"x")
+        began = time.monotonic()
+        with pytest.raises(TransportError, match=r"bytes in 0\.3.* s, at least 300 are expected"):
+            fetched(web, f"{server.url}/file", 1_000_000)
+        assert time.monotonic() - began < WINDOW * 5
 
 
 class TestPace:

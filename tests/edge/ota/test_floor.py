@@ -1,10 +1,12 @@
+import contextlib
 import json
 from datetime import datetime, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tuf.api.metadata import Role
+from tuf_helpers import record_flushes
 
 from vedette_edge.errors import TransportError, UpdateError
 from vedette_edge.ota.floor import BUILT, Floor, FloorFile, Statement
@@ -127,6 +129,15 @@ class TestFile:
         for path in (tmp_path / "store").iterdir():
             path.write_bytes(b"")
         with pytest.raises(UpdateError, match="Remove both files if you are sure"):
+            file.read()
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.binary(max_size=200) | st.recursive(st.integers() | st.text(), st.lists).map(json.dumps))
+    def test_whatever_stands_there_is_a_floor_or_one_clear_error(self, file, tmp_path, document):
+        path = tmp_path / "store" / "floor.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(document if isinstance(document, bytes) else document.encode())
+        with contextlib.suppress(UpdateError):
             file.read()
 
     def test_a_directory_that_cannot_be_written_is_one_clear_error(self, tmp_path):

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from vedette_edge.ota.evidence import Evidence, read_evidence, write_evidence
 from vedette_edge.ota.following import Course, Follower, course
 from vedette_edge.ota.layout import ModelPlace, evidence_path
-from vedette_edge.ota.record import Record
 
 NOW = 1_700_000_000.0
 
@@ -229,8 +228,6 @@ def test_whatever_happens_what_runs_is_what_record_and_evidence_allow(tmp_path_f
         assert found.alarms in (OLD, NEW)
         if found.alarms == NEW:
             assert record.state == "trial"
-            assert (
-                read_evidence(evidence_path(state, "fights")).starts <= Record.model_fields["tries"].default
-            )
+            assert read_evidence(evidence_path(state, "fights")).starts <= record.tries
         if record.state in left and follower.evidence.phase == record.state and follower.evidence.failed:
             assert found == Course(OLD)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,7 +72,7 @@ def test_a_hint_waits_for_its_time(hints, looked, times):
     assert looked()
 
 
-def test_a_later_hint_takes_the_place_of_one_that_waits(hints, looked, times):
+def test_a_later_hint_takes_the_place_of_one_that_waits(hints, looked):
     take(hints, b'{"campaign": "spring", "not_before": %.1f}' % (NOW + 1e9))
     take(hints, b'{"campaign": "summer"}')
     assert looked()
@@ -134,3 +136,16 @@ def test_where_the_file_cannot_be_touched_the_agent_goes_on(tmp_path, times, cap
     hints.look_soon()
     hints.tick()
     assert "cannot ask the updater to look" in caplog.text
+
+
+def test_a_run_that_begins_anew_within_a_minute_asks_no_more_often(tmp_path, times):
+    path = tmp_path / "ota" / "look"
+    for seconds, asked in ((0, True), (30, False), (40, True), (-500, True)):
+        times.go_by(seconds)
+        path.parent.mkdir(exist_ok=True)
+        before = path.stat().st_mtime_ns if path.exists() else None
+        anew = Hints(path, lambda: times.clock, lambda: times.now)
+        anew.look_soon()
+        anew.tick()
+        assert (path.stat().st_mtime_ns != before) is asked
+        os.utime(path, (times.now, times.now)) if asked else None

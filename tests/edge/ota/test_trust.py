@@ -3,7 +3,9 @@ import os
 import shutil
 
 import pytest
-from tuf_helpers import BUNDLE, Device, ReleaseRepository, answer, serving
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tuf_helpers import BUNDLE, Device, ReleaseRepository, answer, record_flushes, serving
 
 from vedette_edge.errors import TransportError, UpdateError
 
@@ -196,6 +198,18 @@ class TestCache:
         damage(device.store.metadata / name)
         assert device.offer().release.release == 1
 
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(data=st.data())
+    def test_whatever_its_files_hold_the_release_is_found(self, device, data):
+        assert device.offer()
+        files = sorted(path for path in device.store.metadata.rglob("*.json") if not path.is_symlink())
+        path = data.draw(st.sampled_from(files))
+        document = path.read_bytes()
+        begin = data.draw(st.integers(0, len(document)))
+        end = data.draw(st.integers(begin, len(document)))
+        path.write_bytes(document[:begin] + data.draw(st.binary(max_size=20)) + document[end:])
+        assert device.offer().release.release == 1
+
     @pytest.mark.parametrize("name", ["root_history", "releases", "root.json"])
     def test_a_file_where_none_belongs_is_set_aside(self, device, name, caplog):
         assert device.offer()
@@ -241,7 +255,7 @@ class TestCache:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(os, "replace", full)
-        with pytest.raises(TransportError, match="cannot keep the metadata .*No space left"):
+        with pytest.raises(TransportError, match=r"cannot keep the metadata .*No space left"):
             device.offer()
 
     def test_nothing_that_was_refused_is_kept(self, repository, device):

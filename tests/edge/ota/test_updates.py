@@ -211,7 +211,7 @@ def test_a_candidate_that_cannot_be_loaded_leaves_the_model_that_runs_alone(
     assert found.judge()
 
 
-def test_a_candidate_that_does_not_fit_the_cameras_is_left(device, store, shared_bundle, renewed, config):
+def test_a_candidate_that_does_not_fit_the_cameras_is_left(store, shared_bundle, renewed, config):
     def other_labels(values):
         for label, name in zip(values["labels"], ("calm", "dark"), strict=True):
             label["name"] = name
@@ -271,7 +271,7 @@ def test_a_camera_that_ends_with_a_candidate_is_held_against_it_unless_it_was_th
     assert found.look() == slot
 
 
-def test_scores_that_are_no_numbers_end_the_trial(device, store, shared_bundle, renewed, monkeypatch):
+def test_scores_that_are_no_numbers_end_the_trial(device, store, shared_bundle, renewed):
     write_store(store, shared_bundle, renewed)
     found = device()
     verdicts = found.judge()

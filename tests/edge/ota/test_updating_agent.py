@@ -14,7 +14,15 @@ from pathlib import Path
 import judge_helpers
 import pytest
 import yaml
-from edge_helpers import Listener, agent_process, edit_manifest, wait_until, write_config, write_video
+from edge_helpers import (
+    Listener,
+    agent_process,
+    edit_manifest,
+    run_agent_process,
+    wait_until,
+    write_config,
+    write_video,
+)
 from following_helpers import installed, write_record, write_store
 
 from vedette_edge.ota.evidence import read_evidence
@@ -124,10 +132,10 @@ def test_a_model_is_exchanged_and_taken_back_while_the_camera_of_another_goes_on
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0, process.stderr.read()
         seqs = [json.loads(one.payload)["seq"] for one in listener.of("events")]
+        door = told(listener, "events", "door")
     assert len(set(seqs)) == len(seqs)
-    opened = [one["id"] for one in told(listener, "events", "door") if one["type"] == "new"]
-    ended = [one["id"] for one in told(listener, "events", "door") if one["type"] == "end"]
-    assert sorted(opened) == sorted(ended), "what went on as the model changed has ended"
+    begun, ended = ([one["id"] for one in door if one["type"] == kind] for kind in ("new", "end"))
+    assert sorted(begun) == sorted(ended), "what went on as the model changed has ended"
 
 
 def test_a_record_that_is_damaged_disturbs_nothing(config, store, shared_bundle, broker_port):
@@ -167,7 +175,7 @@ def test_a_hint_that_is_retained_has_the_updater_look_and_a_forged_one_is_only_c
 
 
 CRASHING = """
-import os, signal, sys
+import os, signal, sys, threading
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import pytest
@@ -182,12 +190,12 @@ with pytest.MonkeyPatch.context() as patch:
     Trouble({{"fresh": crash}}).install(patch)
     run_agent(Path(sys.argv[2]))
 """
-SEGFAULT = "os.kill(os.getpid(), signal.SIGSEGV)"
+SEGFAULT = "signal.pthread_kill(threading.get_ident(), signal.SIGSEGV)"
 EXIT = "os._exit(3)"
 
 
 def run_until_it_lives(config, how, calls, listener, most):
-    """Start the agent again and again, as systemd does; return how it ended, until it alarms by the old model."""
+    """Start the agent again and again, as systemd does; return how it ended, until it lives."""
     helpers, ends = Path(judge_helpers.__file__).parent, []
     command = [sys.executable, "-c", CRASHING.format(how=how), helpers, config, str(calls)]
     for _ in range(most):
@@ -264,13 +272,11 @@ def test_a_candidate_that_raises_is_left_without_a_restart(
     assert look_path(config.parent / "state").exists(), "the updater is asked to look"
 
 
-def test_an_agent_without_a_model_says_what_to_do(config, tmp_path):
-    from edge_helpers import run_agent_process
-
+def test_an_agent_without_a_model_says_what_to_do(config):
     result = run_agent_process("run", "--config", config)
     assert result.returncode == 2
     assert "edge-agent ota adopt" in result.stderr
-    checked = run_agent_process("check-config", "--config", config)
+    checked = run_agent_process("check-config", config)
     assert checked.returncode == 0, checked.stderr
     assert "has no model yet" in checked.stdout
     assert Record(model="fights").committed is None

@@ -8,7 +8,6 @@ from visit_helpers import BOARD, Device, RepositoryTwin, another, device
 
 from vedette_edge.errors import TransportError, UpdateError
 from vedette_edge.ota.layout import evidence_path
-from vedette_edge.ota.lock import BusyError, only_one
 
 
 @pytest.fixture
@@ -402,7 +401,7 @@ def test_a_repository_that_cannot_be_opened_is_told_for_each_model_that_needs_it
     assert found["gate"].trouble == "no route to host"
 
 
-# The log, the lock
+# The log
 
 
 def test_each_transition_is_logged_with_what_a_collector_needs(door, repository, second, caplog):
@@ -415,17 +414,3 @@ def test_each_transition_is_logged_with_what_a_collector_needs(door, repository,
     ]
     assert {(line.model, line.release, line.digest) for line in lines} == {("door", 1, release.digest)}
     assert lines[-1].getMessage() == "model 'door': probe -> shadow, release 1"
-
-
-def test_a_second_visit_ends_at_once(tmp_path):
-    store = tmp_path / "models"
-    with only_one(store), pytest.raises(BusyError, match="another visit is under way"), only_one(store):
-        raise AssertionError("two at once")
-    with only_one(store):
-        pass
-
-
-def test_a_store_that_cannot_be_written_is_one_sentence(tmp_path):
-    (tmp_path / "models").write_text("a file")
-    with pytest.raises(UpdateError, match="cannot use this model store"), only_one(tmp_path / "models"):
-        raise AssertionError("without a lock")
