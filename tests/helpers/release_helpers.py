@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -15,7 +16,7 @@ from tuf.ngclient.fetcher import FetcherInterface
 from vedette_converters.release.adding import Wanted, add
 from vedette_converters.release.publishing import Published, publish
 from vedette_converters.release.repository import OsDisk, Repository
-from vedette_converters.release.rotation import establish
+from vedette_converters.release.rotation import establish, rotate
 from vedette_edge.ota.release import Release, Rollout, read_release, read_rollout, release_target
 
 NOW = datetime.now(timezone.utc)
@@ -33,6 +34,7 @@ class CuttingDisk(OsDisk):
     def __init__(self) -> None:
         self.steps: list[str] = []
         self.dies_at: int | None = None
+        self.full = False
 
     def write(self, path, data):
         self._step(path, data)
@@ -47,6 +49,8 @@ class CuttingDisk(OsDisk):
         super().remove(path)
 
     def _step(self, path: Path, data: bytes | None) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
         if len(self.steps) == self.dies_at:
             if data is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,16 +147,44 @@ class Device:
         client.refresh()
         return client
 
-    def offer(self, model: str = "people", fleet: str = "gates") -> tuple[Release, Rollout] | None:
-        """Return the release that is signed now, once every file of it was fetched and hashed."""
+    def current(self, model: str = "people", fleet: str = "gates") -> tuple[Release, Rollout] | None:
+        """Return the release that is signed now; of its files only release.json is fetched."""
         client = self.look()
         target = client.get_targetinfo(release_target(fleet, model))
         if target is None:
             return None
-        release = read_release(Path(client.download_target(target)).read_bytes())
+        path = client.find_cached_target(target) or client.download_target(target)
+        return read_release(Path(path).read_bytes()), read_rollout(target.custom)
+
+    def offer(self, model: str = "people", fleet: str = "gates") -> tuple[Release, Rollout] | None:
+        """Return the release that is signed now, once every file of it was fetched and hashed."""
+        found = self.current(model, fleet)
+        if found is None:
+            return None
+        release, rollout = found
+        client = self.look()
         for entry in release.files:
             file = client.get_targetinfo(f"{fleet}/{model}/files/{entry.sha256}")
             assert file is not None
             assert (file.length, file.hashes) == (entry.bytes, {"sha256": entry.sha256})
             client.download_target(file)
-        return release, read_rollout(target.custom)
+        return release, rollout
+
+
+def online_key(site, _bundle=None):
+    rotate(site.repository, "online", remove=[site.keyids["online"]], add=[site.new_key("online-2")], now=NOW)
+
+
+def root_keys(site, _bundle=None):
+    gone = [site.keyids["root-0"], site.keyids["root-1"]]
+    added = [site.new_key("root-3"), site.new_key("root-4")]
+    rotate(site.repository, "root", remove=gone, add=added, now=NOW)
+
+
+def targets_keys(site, _bundle=None):
+    gone = [site.keyids[f"targets-{n}"] for n in range(3)]
+    rotate(site.repository, "targets", remove=gone, add=[site.new_key(f"t-{n}") for n in range(3)], now=NOW)
+
+
+def fleet_key(site, _bundle=None):
+    rotate(site.repository, "gates", remove=[site.keyids["gates"]], add=[site.new_key("gates-2")], now=NOW)

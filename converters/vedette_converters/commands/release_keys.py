@@ -55,7 +55,7 @@ def init(
     What can be signed here is; where a key is elsewhere, the command says what must be signed there.
     """
     from vedette_converters.release.publishing import publish
-    from vedette_converters.release.rotation import establish
+    from vedette_converters.release.rotation import check_names, establish
     from vedette_converters.release.secrets import Passphrases
 
     where, secrets = repository(directory), Passphrases(passphrase_file)
@@ -63,6 +63,7 @@ def init(
         raise UsageError(f"{directory} is a repository already; choose another place")
     if keys.resolve().is_relative_to(where.directory):
         raise UsageError(f"--keys {keys} would be served with {directory}; keep keys elsewhere")
+    check_names(fleet)
     _enough(root_key, root_keys, root_threshold, "root")
     _enough(targets_key, targets_keys, targets_threshold, "targets")
     _enough(fleet_key, fleet_keys, fleet_threshold, "fleet")
@@ -112,11 +113,12 @@ def fleet(
     passphrase_file: PassphraseOption = None,
 ) -> None:
     """Add a fleet; the keys of targets must sign that."""
-    from vedette_converters.release.rotation import add_fleet
+    from vedette_converters.release.rotation import add_fleet, check_names
     from vedette_converters.release.secrets import Passphrases
 
     where = repository(directory)
     with where.alone():
+        check_names([name])
         those = _keys(fleet_key, name, fleet_keys, keys, Passphrases(passphrase_file))
         add_fleet(where, name, those, threshold, now())
     log(f"waits: {where.waiting('targets')}; sign it, then  vedette-convert release publish {directory}")

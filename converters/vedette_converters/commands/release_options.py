@@ -13,7 +13,7 @@ from vedette_edge.errors import UsageError
 from vedette_train.console import log
 
 if TYPE_CHECKING:
-    from vedette_converters.release.keys import Keyring
+    from vedette_converters.release.keyring import Keyring
     from vedette_converters.release.publishing import Published
     from vedette_converters.release.repository import Repository
 
@@ -62,7 +62,7 @@ def keyring(places: Iterable[Path], passphrase_file: Path | None) -> Keyring:
         UsageError: when the file of the passphrase cannot be read.
         UpdateError: when a key's file cannot be.
     """
-    from vedette_converters.release.keys import Keyring
+    from vedette_converters.release.keyring import Keyring
     from vedette_converters.release.secrets import Passphrases
 
     return Keyring(places, Passphrases(passphrase_file))

@@ -28,7 +28,7 @@ from vedette_train.console import log
 if TYPE_CHECKING:
     from vedette_converters.release.campaigns import Turn
     from vedette_converters.release.control import Step
-    from vedette_converters.release.policy import Policy, RolloutState
+    from vedette_converters.release.policy import RolloutState
 
 __all__ = ["app"]
 
@@ -51,9 +51,9 @@ def start(
     ] = None,
     success: Annotated[float, typer.Option(min=0, max=1, help="Of a wave, before the next begins.")] = 0.95,
     abort_errors: Annotated[
-        float, typer.Option(min=0, max=1, help="Of finished nodes; above it, it ends.")
-    ] = 0.05,
-    least: Annotated[int, typer.Option(min=1, help="Finished nodes before --abort-errors counts.")] = 20,
+        float, typer.Option(min=0, max=1, help="Failures, of nodes that have begun.")
+    ] = 0.1,
+    least: Annotated[int, typer.Option(min=1, help="Nodes that have begun before that counts.")] = 20,
     hold: Annotated[str, typer.Option(help="How long a wave lasts at least, such as 90s, 10m, 2h.")] = "10m",
     rate: Annotated[
         float | None, typer.Option(min=0, max=60, help="Share of all nodes an hour, at most.")
@@ -62,9 +62,18 @@ def start(
 ) -> None:
     """Let the first wave take the current release, and publish that."""
     from vedette_converters.release.campaigns import apply, begin
-    from vedette_converters.release.policy import canaries
+    from vedette_converters.release.names import checked
+    from vedette_converters.release.policy import Policy, canaries
 
-    policy = _policy(numbers(waves, "--waves"), success, abort_errors, least, seconds(hold), rate or None)
+    policy = checked(
+        Policy,
+        waves=numbers(waves, "--waves"),
+        success=success,
+        abort_errors=abort_errors,
+        least=least,
+        hold=seconds(hold),
+        rate=rate or None,
+    )
     chosen = canaries([node for node in first.split(",") if node], _hardware(nodes))
     where, ring = repository(directory), keyring(keys, passphrase_file)
     with where.alone():
@@ -210,22 +219,6 @@ def seconds(text: str) -> float:
     if not 0 <= value < 1e9:
         raise UsageError(f"{text}: expected a time such as 90s, 10m or 2h")
     return value
-
-
-def _policy(
-    waves: tuple[float, ...], success: float, abort_errors: float, least: int, hold: float, rate: float | None
-) -> Policy:
-    from pydantic import ValidationError
-
-    from vedette_converters.release.policy import Policy
-    from vedette_edge.validation import describe_errors
-
-    try:
-        return Policy(
-            waves=waves, success=success, abort_errors=abort_errors, least=least, hold=hold, rate=rate
-        )
-    except ValidationError as error:
-        raise UsageError(describe_errors(error, Policy)) from error
 
 
 def _change_policy(directory: Path, fleet: str, model: str, changes: Mapping[str, object]) -> None:

@@ -6,8 +6,10 @@
     DIR.work/            what waits for signatures, and where rollouts stand                   (not served)
 
     keys          keys in files with passphrase, or wherever securesystemslib can sign
+    keyring       the private keys at hand
     roles         what the metadata says: pure
     repository    reads and writes those files
+    attempt       what would be published, signed and counted
     publishing    which metadata is due, in which order it is written: a reader finds the old or the new
     adding        a bundle becomes a release; an old release becomes a new one
     rotation      keys go and come

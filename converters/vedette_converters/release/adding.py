@@ -16,6 +16,7 @@ from pathlib import Path
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from vedette_converters.release.checks import checked_files
+from vedette_converters.release.names import checked
 from vedette_converters.release.repository import Repository
 from vedette_converters.release.roles import delegated, renewed
 from vedette_edge.errors import UpdateError, UsageError
@@ -192,9 +193,11 @@ def earlier_releases(repository: Repository, fleet: str, model: str) -> Iterator
 def _release(
     repository: Repository, fleet: str, model: str, files: Sequence[FileEntry], wanted: Wanted, now: datetime
 ) -> Release:
-    return Release(
+    # Its counter comes last: until then `model` may be no name at all, and it is looked for in a directory.
+    release = checked(
+        Release,
         model=model,
-        release=_next_counter(repository, fleet, model),
+        release=1,
         created=now.timestamp(),
         files=tuple(files),
         agent=wanted.agent,
@@ -202,11 +205,12 @@ def _release(
         budget=wanted.budget,
         notes=wanted.notes,
     )
+    return release.model_copy(update={"release": _next_counter(repository, fleet, model)})
 
 
 def _rollout(release: Release, wanted: Wanted) -> Rollout:
     campaign = f"{release.model[:_CAMPAIGN].rstrip('-')}-{release.release}"
-    return Rollout(campaign=campaign, share=wanted.share, first=wanted.first)
+    return checked(Rollout, campaign=campaign, share=wanted.share, first=wanted.first)
 
 
 def _stage(

@@ -14,8 +14,10 @@ from typing import Literal
 from pydantic import ValidationError
 
 from vedette_converters.release.adding import change_rollout, current, fleet_role
+from vedette_converters.release.attempt import Signers
+from vedette_converters.release.names import checked
 from vedette_converters.release.policy import Policy, RolloutState, widened
-from vedette_converters.release.publishing import Published, Signers, publish
+from vedette_converters.release.publishing import Published, publish
 from vedette_converters.release.repository import Repository
 from vedette_edge.errors import UpdateError, UsageError
 from vedette_edge.ota.release import Rollout
@@ -34,7 +36,7 @@ def begin(
     """Return the state of a rollout of the current release that begins now; nothing is written.
 
     Raises:
-        UsageError: when there is no release, or its rollout has begun.
+        UsageError: when there is no release, its rollout has begun, or a node's name is none.
     """
     release, rollout = _current(repository, fleet, model)
     try:
@@ -47,7 +49,8 @@ def begin(
             "pause, resume or abort, or add another release"
         )
     share = policy.waves[0] if policy.rate is None else 0.0
-    return RolloutState(
+    return checked(
+        RolloutState,
         fleet=fleet, model=model, release=release, campaign=rollout.campaign, policy=policy,
         share=max(share, rollout.share), first=first or rollout.first, since=now.timestamp(),
     )  # fmt: skip

@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Protocol
 
 from vedette_converters.release.adding import Wanted, revert
+from vedette_converters.release.attempt import Signers
 from vedette_converters.release.campaigns import apply, read_state, turned
 from vedette_converters.release.policy import Decision, RolloutState, Tally, decide, share_now, tally
-from vedette_converters.release.publishing import Signers, publish
+from vedette_converters.release.publishing import publish
 from vedette_converters.release.reports import Nodes, desired_topic
 from vedette_converters.release.repository import Repository
 from vedette_edge.errors import UsageError

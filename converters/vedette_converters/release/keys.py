@@ -8,7 +8,6 @@ Nothing is overwritten.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlparse
@@ -17,22 +16,30 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from securesystemslib.exceptions import UnsupportedLibraryError
 from securesystemslib.signer import (
     SIGNER_FOR_URI_SCHEME,
-    CryptoSigner,
     HSMSigner,
     Key,
-    Signer,
     SSlibKey,
 )
 
+from vedette_converters.release.names import identifier
 from vedette_converters.release.secrets import LEAST_LENGTH, VARIABLE, Secrets
 from vedette_edge.errors import MissingExtraError, UpdateError, UsageError
 from vedette_edge.files import write_atomically
 from vedette_edge.topics import Identifier
 from vedette_edge.validation import describe_errors
 
-__all__ = ["KeyFile", "Keyring", "find_key", "import_key", "make_key", "read_key"]
+__all__ = [
+    "FILE",
+    "KeyFile",
+    "NoSecretError",
+    "find_key",
+    "import_key",
+    "load_private",
+    "make_key",
+    "read_key",
+]
 
-_FILE = "file2"
+FILE = "file2"
 _MOST_BYTES = 65_536
 
 
@@ -91,7 +98,7 @@ def make_key(directory: Path, name: str, secrets: Secrets) -> KeyFile:
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode())
     )
     public = SSlibKey.from_crypto(private.public_key())
-    made = _described(name, public, f"{_FILE}:{name}.pem")
+    made = _described(name, public, f"{FILE}:{name}.pem")
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write_private(directory / f"{name}.pem", pem)
@@ -110,10 +117,10 @@ def import_key(directory: Path, name: str, uri: str, secrets: Secrets) -> KeyFil
     """
     _refuse_existing(directory, name)
     scheme = urlparse(uri).scheme
-    if scheme == _FILE:
+    if scheme == FILE:
         path = Path(uri.partition(":")[2]).resolve()
-        uri = f"{_FILE}:{path}"
-        public: SSlibKey = SSlibKey.from_crypto(_load_private(path, name, secrets).public_key())
+        uri = f"{FILE}:{path}"
+        public: SSlibKey = SSlibKey.from_crypto(load_private(path, name, secrets).public_key())
     elif scheme == HSMSigner.SCHEME:
         uri, public = _import_token(uri, name, secrets)
     else:
@@ -167,65 +174,8 @@ def find_key(text: str, directory: Path, name: str, secrets: Secrets) -> KeyFile
     return read_key(Path(text))
 
 
-class Keyring:
-    """The private keys at hand here."""
-
-    def __init__(self, places: Iterable[Path], secrets: Secrets) -> None:
-        """Look into directories of keys, and at single NAME.json files.
-
-        Raises:
-            UpdateError: when one of them cannot be read.
-        """
-        self._secrets = secrets
-        self._found: dict[str, tuple[KeyFile, Path]] = {}
-        self._signers: dict[str, Signer | None] = {}
-        for place in places:
-            for path in _descriptions(place):
-                described = read_key(path)
-                self._found.setdefault(described.keyid, (described, path.parent))
-
-    def name(self, keyid: str) -> str:
-        """Return how a key is called here; the beginning of its id where it is not known."""
-        return self._found[keyid][0].name if keyid in self._found else keyid[:12]
-
-    def find(self, keyid: str) -> KeyFile | None:
-        """Return a key by its id, the beginning of it, or its name; None where that is not one key here."""
-        known = [key for key, _ in self._found.values() if key.name == keyid or key.keyid.startswith(keyid)]
-        return known[0] if len(known) == 1 else None
-
-    def signer(self, keyid: str) -> Signer | None:
-        """Return what signs with a key; None where its private half or its secret is not here.
-
-        Raises:
-            UsageError: when the passphrase is wrong, or the key does not fit its public half.
-        """
-        if keyid not in self._signers:
-            self._signers[keyid] = self._load(keyid)
-        return self._signers[keyid]
-
-    def _load(self, keyid: str) -> Signer | None:
-        if keyid not in self._found:
-            return None
-        described, directory = self._found[keyid]
-        if urlparse(described.uri).scheme != _FILE:
-            return _load_elsewhere(described, self._secrets)
-        path = directory / described.uri.partition(":")[2]
-        if not path.exists():
-            return None
-        try:
-            private = _load_private(path, described.name, self._secrets)
-        except _NoSecretError:
-            return None
-        key = described.key
-        if not isinstance(key, SSlibKey) or SSlibKey.from_crypto(private.public_key()).keyval != key.keyval:
-            raise UsageError(
-                f"{path} is not the private half of {described.name}.json; put the right one there"
-            )
-        return CryptoSigner(private, key)
-
-
-class _NoSecretError(UsageError):
-    """A key is encrypted, and nobody says its passphrase."""
+class NoSecretError(UsageError):
+    """A key is encrypted, and its passphrase is not to be had here."""
 
 
 def _described(name: str, public: SSlibKey, uri: str) -> KeyFile:
@@ -237,6 +187,7 @@ def _text(key: KeyFile) -> bytes:
 
 
 def _refuse_existing(directory: Path, name: str) -> None:
+    identifier(name, "the key")
     for path in (directory / f"{name}.json", directory / f"{name}.pem"):
         if os.path.lexists(path):
             raise UsageError(f"{path} exists; a key is never overwritten: choose another name or place")
@@ -250,7 +201,13 @@ def _write_private(path: Path, pem: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _load_private(path: Path, name: str, secrets: Secrets) -> Any:
+def load_private(path: Path, name: str, secrets: Secrets) -> Any:
+    """Return the private key in a PEM.
+
+    Raises:
+        NoSecretError: when it is encrypted, and its passphrase is not to be had here.
+        UsageError: when the file cannot be read, is no PEM, or the passphrase is wrong.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -262,27 +219,12 @@ def _load_private(path: Path, name: str, secrets: Secrets) -> Any:
     if b"ENCRYPTED" in pem:
         secret = secrets.secret(name)
         if secret is None:
-            raise _NoSecretError(f"{path} is encrypted: set {VARIABLE}, or give --passphrase-file")
+            raise NoSecretError(f"{path} is encrypted: set {VARIABLE}, or give --passphrase-file")
         passphrase = secret.encode()
     try:
         return load_pem_private_key(pem, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise UsageError(f"{path}: the passphrase is wrong, or this is no private key in PEM") from error
-
-
-def _load_elsewhere(described: KeyFile, secrets: Secrets) -> Signer:
-    def answer(kind: str) -> str:
-        found = secrets.secret(described.name)
-        if found is None:
-            raise UsageError(f"the key '{described.name}' asks for its {kind}: set {VARIABLE}")
-        return found
-
-    try:
-        return Signer.from_priv_key_uri(described.uri, described.key, answer)
-    except UnsupportedLibraryError as error:
-        raise UsageError(f"{described.uri}: {error}") from error
-    except (ValueError, OSError) as error:
-        raise UsageError(f"{described.uri}: cannot sign with this key ({error})") from error
 
 
 def _import_token(uri: str, name: str, secrets: Secrets) -> tuple[str, SSlibKey]:
@@ -299,9 +241,3 @@ def _import_token(uri: str, name: str, secrets: Secrets) -> tuple[str, SSlibKey]
         raise UsageError(f"{uri}: {error}: run  pip install 'securesystemslib[hsm]'") from error
     except (ValueError, OSError) as error:
         raise UsageError(f"{uri}: no key can be used there ({error})") from error
-
-
-def _descriptions(place: Path) -> Sequence[Path]:
-    if place.is_dir():
-        return sorted(place.glob("*.json"))
-    return [place]

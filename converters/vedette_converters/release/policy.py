@@ -5,7 +5,9 @@
     aborted     too many failed; nobody begins, and nothing goes on by itself
     done        everybody takes part, and the last wave has succeeded
 
-A node fails when it refused the release or took it back. Nodes that have not finished count as neither.
+A node fails when it refused the release or took it back. Failures are counted against the nodes that have
+begun, not those that have finished: a failure is often quick and a success never is, so that of those that
+finish first too many have failed.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ __all__ = [
     "widened",
 ]
 
-Fate: TypeAlias = Literal["succeeded", "failed", "pending"]
+Fate: TypeAlias = Literal["waiting", "begun", "succeeded", "failed"]
 Phase: TypeAlias = Literal["running", "paused", "aborted", "done"]
 Share = Annotated[float, Field(gt=0, le=1)]
 _STEPS = 10  # a wave that grows at a rate is signed anew at most so often
@@ -48,9 +50,9 @@ class Policy(_Part):
     waves: tuple[Share, ...] = Field(default=(0.01, 0.1, 0.5, 1.0), min_length=1, max_length=100)
     success: float = Field(default=0.95, ge=0, le=1, description="Of a wave's nodes, before the next begins.")
     abort_errors: float = Field(
-        default=0.05, ge=0, le=1, description="Of finished nodes; above it, all ends."
+        default=0.1, ge=0, le=1, description="Failures, of the nodes that have begun; above it, all ends."
     )
-    least: int = Field(default=20, ge=1, description="Finished nodes before `abort_errors` counts.")
+    least: int = Field(default=20, ge=1, description="Nodes that have begun before `abort_errors` counts.")
     hold: float = Field(default=600.0, ge=0, description="Seconds that a wave lasts at least.")
     rate: float | None = Field(
         default=None, gt=0, description="Of all nodes an hour, at most; None: at once."
@@ -98,12 +100,14 @@ class Tally:
     Attributes:
         known: nodes that report this model at all.
         members: those of them that take part so far.
+        begun: members that have begun to take the release, or finished.
         succeeded: members that keep the release.
         failed: members that refused it or took it back.
     """
 
     known: int = 0
     members: int = 0
+    begun: int = 0
     succeeded: int = 0
     failed: int = 0
 
@@ -133,7 +137,13 @@ def tally(rollout: Rollout, fates: Mapping[str, Fate]) -> Tally:
     """
     unpaused = rollout.model_copy(update={"paused": False})
     members = [fate for place, fate in fates.items() if takes_part(unpaused, place.rpartition("/")[2])]
-    return Tally(len(fates), len(members), members.count("succeeded"), members.count("failed"))
+    return Tally(
+        known=len(fates),
+        members=len(members),
+        begun=len(members) - members.count("waiting"),
+        succeeded=members.count("succeeded"),
+        failed=members.count("failed"),
+    )
 
 
 def decide(state: RolloutState, counts: Tally, now: float) -> Decision:
@@ -144,12 +154,12 @@ def decide(state: RolloutState, counts: Tally, now: float) -> Decision:
         counts: of the nodes that take part at its present share.
         now: Unix time.
     """
-    policy, finished = state.policy, counts.succeeded + counts.failed
+    policy = state.policy
     figures = f"{counts.succeeded} of {counts.members} succeeded, {counts.failed} failed"
     if state.phase != "running":
         return Decision("wait", f"it is {state.phase}")
-    if finished >= policy.least and counts.failed > policy.abort_errors * finished:
-        return Decision("abort", f"{figures}: more than {policy.abort_errors:.1%} of {finished} finished")
+    if counts.begun >= policy.least and counts.failed > policy.abort_errors * counts.begun:
+        return Decision("abort", f"{figures}: more than {policy.abort_errors:.1%} of {counts.begun} begun")
     if not counts.known:
         return Decision("wait", "no node has reported this model yet")
     grown = share_now(state, now)
@@ -159,7 +169,7 @@ def decide(state: RolloutState, counts: Tally, now: float) -> Decision:
         return Decision("wait", f"{figures}; the share grows at its rate")
     if counts.succeeded < policy.success * counts.members:
         if counts.pending:
-            return Decision("wait", f"{figures}, {counts.pending} under way")
+            return Decision("wait", f"{figures}, {counts.pending} not finished")
         return Decision("pause", f"{figures}: all have finished, and {policy.success:.1%} is not reached")
     if now - state.since < policy.hold:
         return Decision("wait", f"{figures}; held for {policy.hold:g} s")

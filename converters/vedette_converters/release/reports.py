@@ -48,10 +48,10 @@ class ModelReport(_Heard):
             return one is not None and (one.release, one.campaign) == (release, campaign)
 
         if is_it(self.candidate):
-            return "pending"
+            return "begun"
         if self.outcome is not None and is_it(self.outcome):
             return "succeeded" if self.outcome.result == "committed" else "failed"
-        return "succeeded" if is_it(self.runs) else "pending"
+        return "succeeded" if is_it(self.runs) else "waiting"
 
 
 class _Report(_Heard):
@@ -92,7 +92,7 @@ class Nodes:
             if model not in models:
                 continue
             fate = models[model].fate(release, campaign)
-            if fate != "pending" or place not in self._absent:
+            if fate in ("succeeded", "failed") or place not in self._absent:
                 found["/".join(place)] = fate
         return found
 

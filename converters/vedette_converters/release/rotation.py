@@ -6,7 +6,7 @@ sign; a fleet's key goes by new targets. A device follows by itself, however man
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata
 
+from vedette_converters.release.names import identifier
 from vedette_converters.release.repository import Repository
 from vedette_converters.release.roles import (
     ONLINE,
@@ -26,7 +27,7 @@ from vedette_converters.release.roles import (
 )
 from vedette_edge.errors import UsageError
 
-__all__ = ["add_fleet", "establish", "rotate"]
+__all__ = ["add_fleet", "check_names", "establish", "rotate"]
 
 _ROLES_OF = {"root": ("root",), "targets": ("targets",), "online": ONLINE}
 
@@ -54,12 +55,12 @@ def establish(
     """
     if repository.published().root is not None or any(repository.staged().items()):
         raise UsageError(f"{repository.directory} is a repository already; choose another place")
+    check_names(fleets)
     for role, those in {**keys, **fleets}.items():
         _check(role, those, fleet_threshold if role in fleets else thresholds.get(role, 1))
     of_root = {role: keys["online" if role in ONLINE else role] for role in RESERVED}
     targets = first_targets(now)
     for fleet, those in fleets.items():
-        _check_name(fleet)
         targets = with_fleet(targets, fleet, those, fleet_threshold)
     targets.signed.version = 1
     for fleet in fleets:
@@ -74,13 +75,25 @@ def add_fleet(repository: Repository, fleet: str, keys: Sequence[Key], threshold
     Raises:
         UsageError: when there is one of that name, or the threshold cannot be met.
     """
-    _check_name(fleet)
+    check_names([fleet])
     _check(fleet, keys, threshold)
     targets = _next(repository, "targets", now)
     if fleet in delegated(targets):
         raise UsageError(f"there is a fleet '{fleet}' already")
     repository.stage(fleet, first_targets(now))
     repository.stage("targets", with_fleet(targets, fleet, keys, threshold))
+
+
+def check_names(fleets: Iterable[str]) -> None:
+    """Find out whether fleets can be called so.
+
+    Raises:
+        UsageError: when one of them cannot.
+    """
+    for fleet in fleets:
+        identifier(fleet, "the fleet")
+        if fleet in (*RESERVED, "online"):
+            raise UsageError(f"a fleet cannot be called '{fleet}': TUF has a role of that name")
 
 
 def rotate(
@@ -161,8 +174,3 @@ def _check(role: str, keys: Sequence[Key], threshold: int) -> None:
         raise UsageError(f"'{role}' was given a key twice; give {len(keys)} different ones")
     if not 1 <= threshold <= different:
         raise UsageError(f"'{role}' has {different} key(s) and would need {threshold}; lower the threshold")
-
-
-def _check_name(fleet: str) -> None:
-    if fleet in RESERVED or fleet == "online":
-        raise UsageError(f"a fleet cannot be called '{fleet}': TUF has a role of that name")

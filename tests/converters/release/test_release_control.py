@@ -247,11 +247,11 @@ def test_a_damaged_state_is_told(scene):
         (report(3, "committed"), "succeeded"),
         (report(3, "refused"), "failed"),
         (report(3, "rolled-back"), "failed"),
-        (report(3, "refused", candidate=installed(3)), "pending"),
-        (report(2, "committed"), "pending"),
-        (report(2, "rolled-back"), "pending"),
+        (report(3, "refused", candidate=installed(3)), "begun"),
+        (report(2, "committed"), "waiting"),
+        (report(2, "rolled-back"), "waiting"),
         (report(2, "rolled-back", runs=3), "succeeded"),
-        (report(), "pending"),
+        (report(), "waiting"),
     ],
 )
 def test_what_an_agent_reports_is_understood(payload, fate):

@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from securesystemslib.signer import HSMSigner
 
-from vedette_converters.release.keys import Keyring, find_key, import_key, make_key, read_key
+from vedette_converters.release.keyring import Keyring
+from vedette_converters.release.keys import find_key, import_key, make_key, read_key
 from vedette_converters.release.secrets import Passphrases
 from vedette_edge.errors import UpdateError, UsageError
 

@@ -46,13 +46,18 @@ def test_a_wave_is_held_for_its_time():
 
 
 def test_too_many_failures_end_it_at_once():
-    assert action(Tally(known=1000, members=100, succeeded=18, failed=2), now=1001.0) == "abort"
-    assert action(Tally(known=1000, members=100, succeeded=19, failed=1), now=1001.0) == "wait"
+    assert action(Tally(known=1000, members=100, begun=20, succeeded=18, failed=2), now=1001.0) == "abort"
+    assert action(Tally(known=1000, members=100, begun=20, succeeded=19, failed=1), now=1001.0) == "wait"
 
 
-def test_few_failures_end_nothing_before_the_least_number_has_finished():
-    assert action(Tally(known=1000, members=100, succeeded=1, failed=18)) == "wait"
-    assert action(Tally(known=1000, members=100, succeeded=1, failed=19)) == "abort"
+def test_few_failures_end_nothing_before_the_least_number_has_begun():
+    assert action(Tally(known=1000, members=100, begun=19, succeeded=1, failed=18)) == "wait"
+    assert action(Tally(known=1000, members=100, begun=20, succeeded=1, failed=18)) == "abort"
+
+
+def test_failures_that_are_quicker_than_successes_end_nothing():
+    assert action(Tally(known=1000, members=500, begun=400, failed=20)) == "wait"
+    assert action(Tally(known=1000, members=500, begun=400, failed=21)) == "abort"
 
 
 def test_a_small_wave_that_cannot_succeed_pauses():
@@ -105,7 +110,7 @@ def test_of_each_hardware_one_goes_first():
 
 def test_only_who_takes_part_is_counted_and_a_pause_takes_nobody_away():
     fates = {f"hall/node-{n}": "succeeded" if n % 2 else "failed" for n in range(100)} | {
-        "hall/first": "pending"
+        "hall/first": "waiting"
     }
     paused = Rollout(campaign="c", share=0.3, first=("first",), paused=True)
     counts = tally(paused, fates)
@@ -113,22 +118,25 @@ def test_only_who_takes_part_is_counted_and_a_pause_takes_nobody_away():
     assert counts.members == 1 + sum(
         takes_part(Rollout(campaign="c", share=0.3), f"node-{n}") for n in range(100)
     )
-    assert counts.pending == 1
+    assert (counts.pending, counts.begun) == (1, counts.members - 1)
 
 
 counts_of_a_wave = st.builds(
-    lambda succeeded, failed, pending, others: Tally(
-        succeeded + failed + pending + others, succeeded + failed + pending, succeeded, failed
+    lambda succeeded, failed, begun, waiting, others: Tally(
+        known=succeeded + failed + begun + waiting + others,
+        members=succeeded + failed + begun + waiting,
+        begun=succeeded + failed + begun,
+        succeeded=succeeded,
+        failed=failed,
     ),
-    *[st.integers(0, 2000)] * 4,
+    *[st.integers(0, 2000)] * 5,
 )
 
 
 @given(counts_of_a_wave, st.floats(0, 1e6))
 def test_it_never_widens_where_it_should_end(counts, now):
     decision = decide(state(), counts, now)
-    finished = counts.succeeded + counts.failed
-    if finished >= POLICY.least and counts.failed > POLICY.abort_errors * finished:
+    if counts.begun >= POLICY.least and counts.failed > POLICY.abort_errors * counts.begun:
         assert decision.action == "abort"
     if decision.action in ("widen", "finish"):
         assert counts.succeeded >= POLICY.success * counts.members

@@ -4,7 +4,17 @@ from datetime import timedelta
 
 import pytest
 from edge_helpers import edit_manifest
-from release_helpers import DAY, NOW, Device, KilledError, Site
+from release_helpers import (
+    DAY,
+    NOW,
+    Device,
+    KilledError,
+    Site,
+    fleet_key,
+    online_key,
+    root_keys,
+    targets_keys,
+)
 
 from vedette_converters.release.rotation import rotate
 from vedette_edge.errors import UpdateError, UsageError
@@ -152,25 +162,6 @@ def second_release(site, bundle):
     site.add(changed(bundle))
 
 
-def online_key(site, _bundle=None):
-    rotate(site.repository, "online", remove=[site.keyids["online"]], add=[site.new_key("online-2")], now=NOW)
-
-
-def root_keys(site, _bundle=None):
-    gone = [site.keyids["root-0"], site.keyids["root-1"]]
-    added = [site.new_key("root-3"), site.new_key("root-4")]
-    rotate(site.repository, "root", remove=gone, add=added, now=NOW)
-
-
-def targets_keys(site, _bundle=None):
-    gone = [site.keyids[f"targets-{n}"] for n in range(3)]
-    rotate(site.repository, "targets", remove=gone, add=[site.new_key(f"t-{n}") for n in range(3)], now=NOW)
-
-
-def fleet_key(site, _bundle=None):
-    rotate(site.repository, "gates", remove=[site.keyids["gates"]], add=[site.new_key("gates-2")], now=NOW)
-
-
 def everything(site, bundle):
     for change in (online_key, root_keys, targets_keys, fleet_key):
         with site.repository.alone():
@@ -260,3 +251,18 @@ def test_a_clock_that_stood_still_does_not_renew_twice(site):
     later = NOW + 4 * DAY
     assert site.publish(later).written
     assert site.publish(later + timedelta(seconds=1)).written == ()
+
+
+def test_a_full_disk_is_told_and_harms_nothing(site, bundle):
+    site.publish()
+    before = site.files()
+    site.disk.full = True
+    with pytest.raises(UpdateError, match=r"No space left on device; nothing is half-written"):
+        site.add(bundle)
+    with pytest.raises(UpdateError, match=r"timestamp\.json|snapshot\.json"):
+        site.publish(NOW + 4 * DAY)
+    site.disk.full = False
+    assert site.files() == before
+    site.add(bundle)
+    site.publish()
+    assert Device(site).offer()[0].release == 1
