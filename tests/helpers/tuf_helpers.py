@@ -292,7 +292,7 @@ class Device:
         self.ahead = 0.0
 
     @contextlib.contextmanager
-    def visit(self, *, window: float = 0.4) -> Iterator[TrustedRepository]:
+    def visit(self, *, window: float = 30.0) -> Iterator[TrustedRepository]:
         """Begin a visit, at the time of a clock that is `ahead` seconds wrong."""
         visit = TrustedRepository(
             self.config, self.store, clock=lambda: time.time() + self.ahead, window=window
@@ -305,9 +305,9 @@ class Device:
         with self.visit() as repository:
             return repository.offer(model)
 
-    def fetch(self, entry: FileEntry, model: str = "door") -> bytes:
+    def fetch(self, entry: FileEntry, model: str = "door", *, window: float = 30.0) -> bytes:
         """Fetch a file of a release, and return it."""
-        with self.visit() as repository:
+        with self.visit(window=window) as repository:
             repository.fetch(model, entry, self.partial)
         return self.partial.read_bytes()
 

@@ -33,9 +33,9 @@ def partial(tmp_path):
     return tmp_path / "partial"
 
 
-def fetch(server, partial, **changes):
+def fetch(server, partial, *, window=10.0, **changes):
     wanted = {"url": f"{server.url}/file", "length": len(CONTENT), "hashes": {"sha256": SHA256}, **changes}
-    web = Web(server.url, Pace(10.0, 1000.0, window=0.4))
+    web = Web(server.url, Pace(30.0, 1000.0, window=window))
     try:
         download(web, Wanted(**wanted), partial)
     finally:
@@ -280,7 +280,7 @@ class TestWithAPart:
     def test_what_there_is_is_kept_while_the_server_is_silent(self, server, partial):
         server.answers["file"] = lambda _: server.stopping.wait(5)
         with pytest.raises(TransportError, match="sent 0 bytes"):
-            fetch(server, partial)
+            fetch(server, partial, window=0.3)
         assert partial.read_bytes() == CONTENT[:HALF]
 
 

@@ -20,6 +20,7 @@ from vedette_edge.ota.fetcher import Fetcher, Web
 from vedette_edge.ota.pace import Pace
 
 WINDOW = 0.3
+PATIENCE = 8.0  # a loaded machine is slow, but that is not for ever
 
 
 @pytest.fixture
@@ -30,6 +31,14 @@ def server():
 
 @pytest.fixture
 def web(server):
+    web = Web(server.url, Pace(30.0, 1000.0))
+    yield web
+    web.close()
+
+
+@pytest.fixture
+def hasty(server):
+    """As `web`, but it judges the rate after each `WINDOW`."""
     web = Web(server.url, Pace(30.0, 1000.0, window=WINDOW))
     yield web
     web.close()
@@ -187,19 +196,19 @@ class TestSlowRetrieval:
         ],
         ids=["body", "body of no length", "chunks", "length of a chunk", "header", "status line", "garbage"],
     )
-    def test_a_trickle_ends_within_a_window(self, server, web, head, byte):
+    def test_a_trickle_ends_within_a_window(self, server, hasty, head, byte):
         server.answers["file"] = slowly(server, head, byte)
         began = time.monotonic()
-        with pytest.raises(TransportError, match=r"bytes in 0\.3.* s, at least 300 are expected"):
-            fetched(web, f"{server.url}/file", 1_000_000)
-        assert WINDOW * 0.9 < time.monotonic() - began < WINDOW * 5
+        with pytest.raises(TransportError, match=r"bytes in .* s, at least 300 are expected"):
+            fetched(hasty, f"{server.url}/file", 1_000_000)
+        assert WINDOW * 0.9 < time.monotonic() - began < PATIENCE
 
-    def test_silence_ends_within_a_window(self, server, web):
+    def test_silence_ends_within_a_window(self, server, hasty):
         server.answers["file"] = lambda _: server.stopping.wait(10)
         began = time.monotonic()
         with pytest.raises(TransportError, match="sent 0 bytes"):
-            fetched(web, f"{server.url}/file")
-        assert time.monotonic() - began < WINDOW * 5
+            fetched(hasty, f"{server.url}/file")
+        assert time.monotonic() - began < PATIENCE
 
     def test_silence_ends_though_no_rate_is_asked_for(self, server):
         server.answers["file"] = lambda _: server.stopping.wait(10)
@@ -209,13 +218,13 @@ class TestSlowRetrieval:
     def test_a_slow_start_that_catches_up_is_no_trickle(self, server, web):
         def pieces():
             yield b"x"
-            server.stopping.wait(WINDOW / 2)
+            server.stopping.wait(WINDOW)
             yield b"x" * 9_999
 
         server.answers["file"] = answer(200, pieces())
         assert len(fetched(web, f"{server.url}/file", 10_000)) == 10_000
 
-    def test_a_burst_does_not_buy_silence_for_ever(self, server, web):
+    def test_a_burst_does_not_buy_silence_for_ever(self, server, hasty):
         def pieces():
             yield b"x" * 100_000
             server.stopping.wait(10)
@@ -223,8 +232,8 @@ class TestSlowRetrieval:
         server.answers["file"] = answer(200, pieces())
         began = time.monotonic()
         with pytest.raises(TransportError, match="sent 0 bytes"):
-            fetched(web, f"{server.url}/file", 1_000_000)
-        assert time.monotonic() - began < WINDOW * 8
+            fetched(hasty, f"{server.url}/file", 1_000_000)
+        assert time.monotonic() - began < PATIENCE
 
     def test_the_deadline_is_of_the_visit_not_of_a_request(self, server):
         web = Web(server.url, Pace(0.4, 0.0, window=WINDOW))
@@ -234,7 +243,7 @@ class TestSlowRetrieval:
             fetched(web, f"{server.url}/file", 1_000_000)
         with pytest.raises(TransportError, match=r"took more than 0\.4 s"):
             fetched(web, f"{server.url}/other")
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < PATIENCE
         assert server.paths == ["file"]
 
 
@@ -298,13 +307,13 @@ class TestTls:
             fetched(Web(url, Pace(5.0, 0.0)), f"{url}/file")
 
     @pytest.mark.usefixtures("trusted")
-    def test_a_trickle_ends_within_a_window_here_too(self, server, web):
+    def test_a_trickle_ends_within_a_window_here_too(self, server, hasty):
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
         server.answers["file"] = slowly(server, head, b"x")
         began = time.monotonic()
-        with pytest.raises(TransportError, match=r"bytes in 0\.3.* s, at least 300 are expected"):
-            fetched(web, f"{server.url}/file", 1_000_000)
-        assert time.monotonic() - began < WINDOW * 5
+        with pytest.raises(TransportError, match=r"bytes in .* s, at least 300 are expected"):
+            fetched(hasty, f"{server.url}/file", 1_000_000)
+        assert time.monotonic() - began < PATIENCE
 
 
 class TestPace:

@@ -114,7 +114,7 @@ class TestFetching:
             server.stopping.wait(5)
         )
         with pytest.raises(TransportError, match="sent 0 bytes"):
-            device.fetch(entry)
+            device.fetch(entry, window=0.3)
 
     def test_the_deadline_is_of_the_whole_visit(self, tmp_path, repository, server):
         device = Device(tmp_path, repository, server.url, deadline=0.3, least_rate=0.0)
