@@ -170,7 +170,7 @@ class Agent:
         self._announcer = Announcer(
             self._topics,
             self._boot,
-            lambda: description(self._config, self._models, self._updates.running),
+            lambda: description(self._config, self._models, self._updates.selection.running),
             time.time,
         )
         self._commander = Commander(
@@ -391,7 +391,7 @@ class Agent:
         )
 
     def _shall_run(self) -> AgentConfig:
-        return self._updates.applied(effective(self._config, self._disabled, self._step))
+        return self._updates.selection.applied(effective(self._config, self._disabled, self._step))
 
     def _converge(self) -> None:
         """Run what shall run now; an update for which that cannot be built is left.
@@ -407,11 +407,11 @@ class Agent:
                     raise
 
     def _converge_to(self, shall_run: AgentConfig) -> None:
-        change = difference(self._fleet.config, shall_run, self._updates.anew)
-        models = self._models
+        models, selection = self._models, self._updates.selection
+        change = difference(self._fleet.config, shall_run, selection.anew, selection.alike(models))
         if new := {*change.models_added, *change.models_removed, *change.models_changed}:
             kept = {name: model for name, model in models.items() if name not in new}
-            models = self._updates.load(shall_run, self.variant_changed, kept=kept)
+            models = selection.load(shall_run, self.variant_changed, kept=kept)
         self._fleet.converge(shall_run, models, change)
         self._models = models
         self._updates.took(models)

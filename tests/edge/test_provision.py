@@ -101,6 +101,33 @@ def test_a_node_speaks_for_itself_alone(keys, broker):
         node.close()
 
 
+def test_a_node_reports_its_updates_and_hears_the_hints_to_it_alone(keys, broker):
+    port, log = broker
+    room, node = connected(keys, port, "control-room"), connected(keys, port, "node-1")
+    room.subscribe("vedette/v1/+/+/ota/report")
+    node.subscribe("vedette/v1/hall/+/ota/desired")
+    heard = {"room": [], "node": []}
+
+    def listen():
+        for name, wire in (("room", room), ("node", node)):
+            while not wire.happened.empty():
+                event = wire.happened.get()
+                if isinstance(event, Received):
+                    heard[name].append((event.topic, event.payload))
+        return heard["room"] and heard["node"]
+
+    try:
+        for name in ("node-2", "node-1"):
+            node.send(Message(f"vedette/v1/hall/{name}/ota/report", b"{}", retain=True))
+            room.send(Message(f"vedette/v1/hall/{name}/ota/desired", name.encode(), retain=True))
+        wait_until(listen)
+        assert heard["room"] == [("vedette/v1/hall/node-1/ota/report", b"{}")], log()
+        assert heard["node"] == [("vedette/v1/hall/node-1/ota/desired", b"node-1")], log()
+    finally:
+        room.close()
+        node.close()
+
+
 def test_without_a_certificate_nobody_gets_in(keys, broker):
     port, _ = broker
     connected(keys, port, "node-1").close()

@@ -52,10 +52,10 @@ class Difference:
         added: cameras to start.
         removed: cameras to stop.
         changed: cameras to stop and start again.
-        retuned: cameras that get another decision, labels or priority, and go on.
+        retuned: cameras that get another decision, labels, priority or model, and go on.
         models_added: models to load.
         models_removed: models that no camera needs any more.
-        models_changed: models to load anew; their cameras are among `changed`.
+        models_changed: models to load anew; their cameras are among `changed` or `retuned`.
         settings: sections that the running agent takes over.
         restart: sections for which the process must start again.
     """
@@ -86,13 +86,16 @@ class Difference:
         return tuple(text.format(name) for text, names in texts.items() for name in names)
 
 
-def difference(old: AgentConfig, new: AgentConfig, anew: Collection[str] = ()) -> Difference:
+def difference(
+    old: AgentConfig, new: AgentConfig, anew: Collection[str] = (), alike: Collection[str] = ()
+) -> Difference:
     """Return what must be done to get from `old` to `new`.
 
     Args:
         old: what runs.
         new: what shall run.
         anew: models whose bundle is another, though it lies where it lay.
+        alike: models whose new bundle takes the frames that the old one took: their cameras go on.
     """
     before = {camera.id: camera for camera in old.cameras}
     after = {camera.id: camera for camera in new.cameras}
@@ -108,9 +111,13 @@ def difference(old: AgentConfig, new: AgentConfig, anew: Collection[str] = ()) -
         models = old.models_of(before[name])
         return (
             models.keys() != new.models_of(after[name]).keys()
-            or not models.keys().isdisjoint(models_changed)
+            or not models.keys().isdisjoint(set(models_changed) - set(alike))
             or bool(_differing(before[name], after[name]) - _TUNING - {"models"})
         )
+
+    def is_retuned(name: str) -> bool:
+        models = old.models_of(before[name])
+        return before[name] != after[name] or not models.keys().isdisjoint(models_changed)
 
     staying = [name for name in after if name in before]
     changed = tuple(name for name in staying if is_changed(name))
@@ -118,7 +125,7 @@ def difference(old: AgentConfig, new: AgentConfig, anew: Collection[str] = ()) -
         added=_only_in(after, before),
         removed=_only_in(before, after),
         changed=changed,
-        retuned=tuple(name for name in _unequal(before, after) if name not in changed),
+        retuned=tuple(name for name in staying if name not in changed and is_retuned(name)),
         models_added=_only_in(models_after, models_before),
         models_removed=_only_in(models_before, models_after),
         models_changed=models_changed,

@@ -139,6 +139,35 @@ def test_an_engine_that_takes_the_place_of_another_goes_on_with_its_ledger(three
     assert "ledger" not in caplog.text
 
 
+def test_models_that_are_kept_are_not_loaded_again_and_one_that_fails_leaves_the_ledger_as_it_was(
+    three, tmp_path
+):
+    config = load_config(write_model_config(tmp_path / "c.yaml", three, mode="clip"))
+    with load.load_models(config) as before:
+        runs = before.ledger.ledger.runs
+        after = load.load_models(config, ledger=before.ledger, kept=before)
+        assert after["main"] is before["main"]
+        (three / "model.onnx").write_bytes(b"other")
+        with pytest.raises(VedetteError) as caught:
+            load.load_models(config, ledger=before.ledger, updates=["main"])
+        assert caught.value.model == "main"
+        assert before.ledger.ledger.runs == runs
+
+
+def test_an_update_beside_the_engine_is_in_its_ledger_until_it_is_forgotten(three, tmp_path):
+    config = load_config(write_model_config(tmp_path / "c.yaml", three, mode="clip"))
+    with load.load_models(config) as engine:
+        section = config.every_model["main"]
+        model = load.load_beside("main (shadow)", section, config.state_dir, engine.ledger)
+        assert model.variant.name == "onnx-fp32"
+        assert {name: run.update for name, run in engine.ledger.ledger.runs.items()} == {
+            "main": False,
+            "main (shadow)": True,
+        }
+        engine.ledger.forget("main (shadow)")
+        assert list(engine.ledger.ledger.runs) == ["main"]
+
+
 def test_a_model_that_cannot_be_loaded_leaves_an_orderly_ledger(engine_of, bundle_dir, tmp_path):
     (bundle_dir / "model.onnx").write_bytes(b"other")
     with pytest.raises(VedetteError):

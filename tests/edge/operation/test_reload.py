@@ -82,6 +82,31 @@ def test_a_changed_model_restarts_its_cameras_alone(between):
     assert found == Difference(changed=("door",), models_changed=("a",))
 
 
+def test_a_model_in_whose_place_one_comes_that_takes_the_same_frames_leaves_its_cameras_running(path):
+    cameras = (
+        camera("door"),
+        camera("gate", models=["b"]),
+        camera("yard", source={"type": "file", "path": "y"}),
+    )
+    old = parse_config(document(*cameras), path)
+    other = camera("yard", source={"type": "file", "path": "z"})
+    new = parse_config(document(*cameras[:2], other, models=MODELS | {"a": {"bundle": "c"}}), path)
+    found = difference(old, new, alike=["a"])
+    assert found == Difference(changed=("yard",), retuned=("door",), models_changed=("a",))
+    assert difference(old, new).changed == ("door", "yard")
+
+
+def test_a_model_whose_bundle_is_another_in_the_same_place_is_loaded_anew(path):
+    config = parse_config(document(camera("door"), camera("gate", models=["b"])), path)
+    assert difference(config, config, anew=["a"]) == Difference(changed=("door",), models_changed=("a",))
+
+
+def test_where_models_come_from_cannot_be_changed_from_afar(path):
+    ota = {"url": "http://evil", "fleet": "f", "models": ["a"]}
+    report = apply_remote(document(ota=ota), path, load_config(path), fits)
+    assert "ota: cannot be changed from afar" in report.error
+
+
 def test_models_that_come_and_go_are_named(between):
     models = {"a": {"bundle": "a"}, "c": {"bundle": "c"}}
     found = between(document(), document(models=models))

@@ -14,7 +14,7 @@ from judge_helpers import Trouble, failing, shades, write_picture_bundle
 
 from vedette_edge.config import AgentConfig
 from vedette_edge.engine.ledger import Fall, Ledger, key_of
-from vedette_edge.errors import ConfigError, OutboxError, UpdateError
+from vedette_edge.errors import ConfigError, OutboxError, UpdateError, VedetteError
 from vedette_edge.ota.bundles import resolved
 from vedette_edge.ota.evidence import Usual, read_evidence
 from vedette_edge.ota.layout import evidence_path
@@ -65,12 +65,10 @@ class Device:
     def converge(self):
         while True:
             try:
-                self.models = self.updates.load(self.updates.applied(self.config), lambda *_: None)
-            except UpdateError as error:
-                if not self.updates.blame(error):
-                    raise
-                continue
-            except Exception as error:
+                self.models = self.updates.selection.load(
+                    self.updates.selection.applied(self.config), lambda *_: None
+                )
+            except VedetteError as error:
                 if not self.updates.blame(error):
                     raise
                 continue
@@ -88,7 +86,7 @@ class Device:
 
     @property
     def slot(self):
-        return self.updates.running["main"].slot
+        return self.updates.selection.running["main"].slot
 
     @property
     def evidence(self):
@@ -294,7 +292,7 @@ def test_one_that_took_its_process_with_it_twice_is_left_though_it_has_tries(
 ):
     write_store(store, shared_bundle, renewed, tries=100)
     found = device()
-    assert found.updates._ledger.ledger.runs["main"].update
+    assert found.updates.selection._ledger.ledger.runs["main"].update
     found.close()
     digest = installed(store, "b", 2).digest
     fall = Fall(count=2, last=time.time(), why="its process ended in an inference")
@@ -313,9 +311,9 @@ def test_another_bundle_in_the_slot_that_runs_is_noticed(device, store, shared_b
     write_record(store, Record(model="fights", committed=installed(store, "a", 2)))
     found.clock += 10
     asked = []
-    found.updates.tick(found.models, [], lambda: asked.append(found.updates.applied(found.config)))
+    found.updates.tick(found.models, [], lambda: asked.append(found.updates.selection.applied(found.config)))
     assert len(asked) == 1
-    assert found.updates.anew == ["main"]
+    assert found.updates.selection.anew == ["main"]
 
 
 def test_the_shadow_is_begun_judges_and_ends(device, store, shared_bundle, renewed):

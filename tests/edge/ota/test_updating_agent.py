@@ -121,6 +121,7 @@ def test_a_model_is_exchanged_and_taken_back_while_the_camera_of_another_goes_on
             "events by the candidate",
         )
         wait_until(lambda: evidence(config).verdicts > 0, 20, "evidence")
+        assert [one["status"] for one in told(listener, "status", "door")] == ["online"]
 
         idle = record.model_copy(update={"state": "idle", "candidate": None})
         write_record(store, idle)
