@@ -6,7 +6,8 @@
 commit and rollback lead to idle, and so does everything that goes wrong before the switch. Without a model to
 stand beside, shadow is passed over. The rules:
 
-1. The floor rises when a release is committed, and never falls; nothing at or below it is taken.
+1. The floor rises when a release is committed, and never falls; nothing at or below it is taken, unless the
+   model was lost: then its release is.
 2. What a release itself is to blame for (probe, shadow, trial) puts it among the `refused`: it is not tried
    again. What the network, the disk or the room on it is to blame for does not: a later visit tries again.
 3. A candidate gives way to another release until it is whole; from `verify` on it is seen to its end.
@@ -213,10 +214,11 @@ def wanted(record: Record, release: int, digest: str, *, part: bool) -> bool:
         digest: SHA-256 of its manifest.
         part: whether the rollout has reached this device; one without any model does not wait for that.
     """
-    committed = record.committed
-    newer = release > max(record.floor, committed.release if committed else 0)
     refused = any(one.digest == digest for one in record.refused)
-    return newer and not refused and (part or committed is None)
+    if record.committed is None:
+        # The floor's own release was committed here once; its files may have been lost since.
+        return release >= record.floor and not refused
+    return part and release > max(record.floor, record.committed.release) and not refused
 
 
 def after(record: Record, event: Event, now: float) -> Record:

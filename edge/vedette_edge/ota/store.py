@@ -67,7 +67,8 @@ class ModelStore:
     def record(self) -> Record:
         """Return where the update stands; a fresh record where there is no trace of a model.
 
-        A damaged record is set aside, and replaced by what the slots prove.
+        A damaged record is set aside, and replaced by what the slots prove. A slot that cannot be read just
+        now is no reason to give up the model in it: that is an error, and nothing is replaced.
 
         Raises:
             UpdateError: when the disk refuses.
@@ -78,18 +79,20 @@ class ModelStore:
                 return record
             if damaged:
                 self._set_aside()
-            record = self._rebuilt()
+            record = self._rebuilt(strict=True)
             return self.write(record) if record.seq else record
 
     def peek(self) -> Record:
         """Return what `record` would, and write nothing: for whoever only reads, such as the agent.
+
+        It makes do with the slot that can be read.
 
         Raises:
             UpdateError: when the disk refuses.
         """
         with self._refusing():
             record, _ = self._read()
-            return record or self._rebuilt()
+            return record or self._rebuilt(strict=False)
 
     def write(self, record: Record) -> Record:
         """Replace the record; return it as written, with the next `seq`. It is on the disk then.
@@ -275,29 +278,39 @@ class ModelStore:
         self._disk.rename(self._place.record, self._place.directory / f"{_DAMAGED}{number}")
         self._disk.sync(self._place.directory)
 
-    def _rebuilt(self) -> Record:
-        known = (self._contents(slot) for slot in SLOTS)
-        return rebuilt(self._place.name, [one for one in known if one is not None], self._holds)
+    def _rebuilt(self, *, strict: bool) -> Record:
+        """Return what the slots prove; `strict`: what cannot be read is an error, not a lack of proof."""
+        known = [self._strict_contents(slot) if strict else self._contents(slot) for slot in SLOTS]
+        found = [one for one in known if one is not None]
+        return rebuilt(self._place.name, found, lambda one: self._holds(one, strict=strict))
 
     def _contents(self, slot: Slot) -> Contents | None:
-        """Return what lies in a slot; None where that is not known."""
+        """Return what lies in a slot; None where that is not known, because it cannot be read too."""
+        try:
+            return self._strict_contents(slot)
+        except OSError as error:
+            if error.errno not in _UNREADABLE:
+                raise
+            return None
+
+    def _strict_contents(self, slot: Slot) -> Contents | None:
         path = self._place.contents(slot)
         try:
             contents = parse_contents(self._disk.read(path, MAX_CONTENTS_BYTES + 1), path)
-        except UpdateError:
-            return None
-        except OSError as error:
-            if error.errno not in _UNREADABLE | {errno.ENOENT}:
-                raise
+        except (UpdateError, FileNotFoundError):
             return None
         fits = (contents.model, contents.installed.slot) == (self._place.name, slot)
         return contents if fits else None
 
-    def _holds(self, contents: Contents) -> bool:
+    def _holds(self, contents: Contents, *, strict: bool = True) -> bool:
         """Tell whether a slot holds what is said to lie in it; only looks."""
         try:
             slots.check(self._disk, self._place.slot(contents.installed.slot), contents.files, sync=False)
-        except (UpdateError, OSError):
+        except (UpdateError, FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            if strict or error.errno not in _UNREADABLE:
+                raise
             return False
         return True
 

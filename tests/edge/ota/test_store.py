@@ -145,6 +145,31 @@ def test_the_older_one_is_taken_where_the_files_of_the_last_are_damaged(device, 
     assert (rebuilt.committed.release, rebuilt.floor) == (1, 2)
 
 
+@pytest.mark.parametrize("name", ["b.json", "b/model.onnx"])
+def test_a_slot_that_cannot_be_read_just_now_is_not_given_up(device, store, disk, name):
+    device.run_to_the_end()
+    disk.unlink(device.place.record)
+
+    def fail(operation):
+        if operation.endswith(f"/{name}"):
+            raise OSError(errno.EIO, "Input/output error")
+
+    disk.before_look = fail
+    assert store.peek().committed.release == 1
+    with pytest.raises(UpdateError, match="Input/output error"):
+        store.record()
+    disk.before_look = lambda _: None
+    assert store.record().committed.release == 2
+
+
+def test_a_device_whose_files_are_all_lost_takes_its_release_again(device, store, disk):
+    disk.unlink(device.place.record)
+    disk.unlink(device.place.slot("a") / "model.onnx")
+    device.offer(OLD)
+    assert (store.record().committed, store.record().floor) == (None, 1)
+    assert device.run_to_the_end().committed.release == 1
+
+
 def test_a_candidate_that_was_never_committed_does_not_become_so_by_damage(device, store):
     device.visit()
     assert store.record().state == "shadow"

@@ -179,6 +179,12 @@ def test_a_device_waits_for_its_wave_unless_it_has_no_model():
     assert wanted(record_in("idle", committed=None, floor=0), 1, NEW, part=False)
 
 
+def test_a_device_that_lost_its_model_takes_the_release_of_its_floor_but_none_before():
+    record = record_in("idle", committed=None, floor=4)
+    assert wanted(record, 4, OLD, part=False)
+    assert not wanted(record, 3, OLD, part=True)
+
+
 def test_a_device_without_a_model_has_no_shadow():
     assert after(record_in("probe", committed=None), Probed(), NOW).state == "switch"
 

@@ -160,7 +160,7 @@ class Updates(RuleBasedStateMachine):
 
 
 FEW = settings(max_examples=60, stateful_step_count=30, deadline=None)
-MANY = settings(max_examples=20_000, stateful_step_count=50, deadline=None)
+MANY = settings(max_examples=10_000, stateful_step_count=50, deadline=None)
 
 
 @pytest.mark.slow
