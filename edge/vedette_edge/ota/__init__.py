@@ -4,7 +4,15 @@
     record     where an update of one model stands                             (written by the updater alone)
     evidence   what the agent saw of the model that is being tried             (written by the agent alone)
     layout     where all that lies
-    bundles    which slot of a model store is a model's bundle now
+
+    trust      which releases are believed; by client, guard and floor         (the updater's)
+    download   files that are resumed; by fetcher and pace
+    machine    what follows what in an update: pure
+    store      two slots and a record; by slots, contents and disk
+    probe      a candidate in a process of its own
+    visit      one look, from idle as far as it goes; by stages
+
+    bundles    which slot of a model store is a model's bundle now             (the agent's)
     following  record and evidence: what runs, and what is counted before it does
     witness    whether a candidate does its work
     shadow     a candidate beside the model that alarms; comparing says how the two differ

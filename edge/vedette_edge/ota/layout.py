@@ -2,6 +2,7 @@
 
     STORE/                       the updater's, /var/lib/edge-models
       floor.json                 versions of the signed metadata, below which nothing is taken
+      floor.second.json          the same, for where the first cannot be read
       .metadata/                 the TUF client's cache; may be lost
       MODEL/record.json          where its update stands
       MODEL/record.json.damaged-N  what could not be read, set aside for whoever wants to know why
