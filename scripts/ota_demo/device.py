@@ -7,7 +7,6 @@ are the units' own.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,16 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from rich.markup import escape
 
 from ota_demo.repository import Served, Traffic
 from vedette_edge.ota.evidence import Evidence, read_evidence
 from vedette_edge.ota.layout import Store, evidence_path, look_path
 from vedette_edge.ota.record import Record, read_record
 
-__all__ = ["BIN", "FLEET", "MODEL", "Device", "Look"]
+__all__ = ["BIN", "FLEET", "MODEL", "SITE", "Device", "Look"]
 
-MODEL = "lamps"
-FLEET = "gates"
+SITE, FLEET, MODEL = "hall", "gates", "lamps"
 BIN = Path(sys.executable).parent
 RESTART_SEC = 1.0  # seconds; edge-agent.service has 2
 _LOOK = 0.1  # seconds
@@ -67,7 +66,7 @@ class Device:
     web: Served
     say: Say
     settings: dict[str, Any] = field(default_factory=dict)
-    timer: float = 30.0
+    timer: float = 5.0
     states: list[tuple[float, str, int]] = field(default_factory=list)
     falls: list[tuple[float, int]] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
@@ -119,7 +118,7 @@ class Device:
         """
         store = self.home / "edge-models"
         settings = {
-            "site": "hall",
+            "site": SITE,
             "node": self.name,
             "models": {MODEL: {"bundle": str(store / MODEL), "threads": 1}},
             "state_dir": str(self.state_dir),
@@ -151,6 +150,10 @@ class Device:
             thread = threading.Thread(target=target, daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def logged(self, words: str) -> bool:
+        """Tell whether its agent has logged something."""
+        return words in (self.home / "agent.log").read_text(encoding="utf-8", errors="replace")
 
     def stop(self) -> None:
         """Switch off; the agent delivers what is left."""
@@ -192,12 +195,11 @@ class Device:
         state, before, release = values["state"], values["before"], values["release"] or 0
         self.states.append((time.time(), state, release))
         reason = values["message"].partition(f"release {release}: ")[2]
-        text = f"{before} -> [bold]{state}[/]  release {release}"
+        text = f"{before} -> [bold]{state}[/]" + (f"  release {release}" if release else "")
         if before == "shadow" and not reason:
-            reason = self._disagreement()
-            self.say(self.name, f"{text}  [green]{reason}[/]")
+            self.say(self.name, f"{text}  [green]{self._disagreement()}[/]")
         elif reason:
-            self.say(self.name, f"{text}  [red]{reason}[/]")
+            self.say(self.name, f"{text}  [red]{escape(reason)}[/]")
         elif not quietly:
             self.say(self.name, text)
         return ""
@@ -205,7 +207,7 @@ class Device:
     def _disagreement(self) -> str:
         evidence = self.evidence
         if evidence is None or not evidence.shadow.compared:
-            return ""
+            return "no shadow is asked for here"
         seen = evidence.shadow
         return (
             f"beside the old one for {evidence.seconds:.0f} s: {seen.compared} verdicts compared, "
@@ -248,6 +250,3 @@ def _touched(path: Path) -> int:
 
 def _ended(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-
-os.environ.setdefault("PYTHONUNBUFFERED", "1")
