@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,14 +20,14 @@ import yaml
 from rich.markup import escape
 
 from ota_demo.repository import Served, Traffic
+from ota_demo.story import command
 from vedette_edge.ota.evidence import Evidence, read_evidence
 from vedette_edge.ota.layout import Store, evidence_path, look_path
 from vedette_edge.ota.record import Record, read_record
 
-__all__ = ["BIN", "FLEET", "MODEL", "SITE", "Device", "Look"]
+__all__ = ["FLEET", "MODEL", "SITE", "Device", "Look"]
 
 SITE, FLEET, MODEL = "hall", "gates", "lamps"
-BIN = Path(sys.executable).parent
 RESTART_SEC = 1.0  # seconds; edge-agent.service has 2
 _LOOK = 0.1  # seconds
 
@@ -108,6 +107,16 @@ class Device:
         """The release that it came to keep."""
         return self.record.committed.release if self.record.committed else None
 
+    @property
+    def root_version(self) -> int:
+        """Version of the root that it came to believe."""
+        floor = json.loads(Store(self.home / "edge-models").floor.read_text(encoding="utf-8"))
+        return int(floor["sightings"]["root"]["version"])
+
+    def refuses(self, release: int) -> bool:
+        """Tell whether it will not take a release again."""
+        return any(one.release == release for one in self.record.refused)
+
     def configure(self, root: Path, camera: str, broker: int) -> None:
         """Write its configuration.
 
@@ -140,9 +149,9 @@ class Device:
 
     def adopt(self, bundle: Path) -> None:
         """Run `edge-agent ota adopt`, as a factory does."""
-        command = ["edge-agent", "ota", "adopt", MODEL, str(bundle), "--config", str(self.config)]
-        subprocess.run([str(BIN / command[0]), *command[1:]], check=True, stdout=subprocess.DEVNULL)
-        self.say(self.name, f"{bundle.name} adopted, as release {self.committed}")
+        adopt = command("edge-agent", "ota", "adopt", MODEL, bundle, "--config", self.config)
+        subprocess.run(adopt, check=True, stdout=subprocess.DEVNULL)
+        self.say(self.name, f"bundle {bundle.name} adopted by hand, as release {self.committed}")
 
     def start(self) -> None:
         """Switch on: edge-agent.service, and the timer and path of its updater."""
@@ -170,7 +179,7 @@ class Device:
         with self._looking:
             before, began = self.web.traffic, time.monotonic()
             process = subprocess.Popen(
-                [str(BIN / "edge-agent"), "ota", "look", "--config", str(self.config), "--log", "json"],
+                command("edge-agent", "ota", "look", "--config", self.config, "--log", "json"),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -221,7 +230,7 @@ class Device:
             with (self.home / "agent.log").open("ab") as log:
                 self.starts.append(time.time())
                 self._agent = subprocess.Popen(
-                    [str(BIN / "edge-agent"), "run", "--config", str(self.config)], stdout=log, stderr=log
+                    command("edge-agent", "run", "--config", self.config), stdout=log, stderr=log
                 )
                 code = self._agent.wait()
             if self._ending.is_set():

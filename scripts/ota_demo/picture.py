@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,11 @@ __all__ = ["draw"]
 
 _COLOURS = {"probe": "tab:purple", "shadow": "tab:blue", "trial": "tab:orange"}
 _OUTCOMES = {"commit": ("tab:green", "^"), "rollback": ("tab:red", "v"), "refused": ("tab:red", "v")}
+
+_LEGEND = (
+    "purple: probe, blue: shadow, orange: trial, with the release's number; green ^: committed, "
+    "red v: refused or rolled back, x: the agent fell; ticks below: alarms; above: the steps of the story"
+)
 
 
 def draw(
@@ -37,7 +43,7 @@ def draw(
     figure, axes = plt.subplots(figsize=(14, 1.2 + 1.3 * len(devices)), layout="constrained")
     for row, device in enumerate(reversed(devices)):
         states = device.states
-        for (begin, state, release), (end, following, _) in zip(states, states[1:], strict=False):
+        for (begin, state, release), (end, following, _) in itertools.pairwise(states):
             if state in _COLOURS:
                 axes.barh(row, end - begin, 0.3, begin - zero, color=_COLOURS[state])
                 axes.annotate(str(release), (begin - zero, row + 0.17), fontsize=7, color=_COLOURS[state])
@@ -53,9 +59,12 @@ def draw(
     for moment, number in steps:
         axes.axvline(moment - zero, color="0.85", zorder=0)
         axes.annotate(number, (moment - zero, len(devices) - 0.45), fontsize=8, color="0.4")
-    axes.set(yticks=range(len(devices)), yticklabels=[one.name for one in reversed(devices)], xlabel="seconds",
-             ylim=(-0.5, len(devices) - 0.3))  # fmt: skip
-    axes.set_title("purple: probe, blue: shadow, orange: trial, with the release's number; green ^: committed, "
-                   "red v: refused or rolled back, x: the agent fell; ticks below: alarms", fontsize=8)  # fmt: skip
+    axes.set(
+        yticks=range(len(devices)),
+        yticklabels=[one.name for one in reversed(devices)],
+        ylim=(-0.5, len(devices) - 0.3),
+        xlabel="seconds",
+    )
+    axes.set_title(_LEGEND, fontsize=8)
     figure.savefig(path, dpi=120)
     plt.close(figure)

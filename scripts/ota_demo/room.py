@@ -1,4 +1,4 @@
-"""What the control room received, held against what there was to be seen; and a forger who speaks as it does."""
+"""What the control room received, held against what there was to be seen; and a thief who speaks like it."""
 
 from __future__ import annotations
 
