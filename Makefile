@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test faults systemd check format bench build schemas clean
+.PHONY: help install demo demo-ota test faults systemd check format bench build schemas clean
 
 help:  ## List the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 install: $(INSTALLED)  ## Create .venv with everything, as constraints.txt pins it
 
@@ -19,6 +19,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED)  ## Train, convert, watch, alert: the whole line on synthetic footage
 	$(BIN)/python scripts/demo.py
+
+demo-ota: $(INSTALLED)  ## Update models from afar: good and bad ones, forged ones, new keys (three minutes)
+	$(BIN)/python scripts/demo_ota.py
 
 test: $(INSTALLED)  ## Run all tests and hold the branch coverage of each room
 	$(BIN)/coverage erase

@@ -44,7 +44,9 @@ class Camera:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._pictures = {name: _picture(light) for name, light in (("bright", _BRIGHT), ("dim", _DIM), ("", 0))}
+        self._pictures = {
+            name: _picture(light) for name, light in (("bright", _BRIGHT), ("dim", _DIM), ("", 0))
+        }
         self._ending = threading.Event()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
 

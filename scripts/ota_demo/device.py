@@ -7,10 +7,8 @@ are the units' own.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,17 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from rich.markup import escape
 
 from ota_demo.repository import Served, Traffic
+from ota_demo.story import command
 from vedette_edge.ota.evidence import Evidence, read_evidence
 from vedette_edge.ota.layout import Store, evidence_path, look_path
 from vedette_edge.ota.record import Record, read_record
 
-__all__ = ["BIN", "FLEET", "MODEL", "Device", "Look"]
+__all__ = ["FLEET", "MODEL", "SITE", "Device", "Look"]
 
-MODEL = "lamps"
-FLEET = "gates"
-BIN = Path(sys.executable).parent
+SITE, FLEET, MODEL = "hall", "gates", "lamps"
 RESTART_SEC = 1.0  # seconds; edge-agent.service has 2
 _LOOK = 0.1  # seconds
 
@@ -67,7 +65,7 @@ class Device:
     web: Served
     say: Say
     settings: dict[str, Any] = field(default_factory=dict)
-    timer: float = 30.0
+    timer: float = 5.0
     states: list[tuple[float, str, int]] = field(default_factory=list)
     falls: list[tuple[float, int]] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
@@ -109,6 +107,16 @@ class Device:
         """The release that it came to keep."""
         return self.record.committed.release if self.record.committed else None
 
+    @property
+    def root_version(self) -> int:
+        """Version of the root that it came to believe."""
+        floor = json.loads(Store(self.home / "edge-models").floor.read_text(encoding="utf-8"))
+        return int(floor["sightings"]["root"]["version"])
+
+    def refuses(self, release: int) -> bool:
+        """Tell whether it will not take a release again."""
+        return any(one.release == release for one in self.record.refused)
+
     def configure(self, root: Path, camera: str, broker: int) -> None:
         """Write its configuration.
 
@@ -119,7 +127,7 @@ class Device:
         """
         store = self.home / "edge-models"
         settings = {
-            "site": "hall",
+            "site": SITE,
             "node": self.name,
             "models": {MODEL: {"bundle": str(store / MODEL), "threads": 1}},
             "state_dir": str(self.state_dir),
@@ -141,9 +149,9 @@ class Device:
 
     def adopt(self, bundle: Path) -> None:
         """Run `edge-agent ota adopt`, as a factory does."""
-        command = ["edge-agent", "ota", "adopt", MODEL, str(bundle), "--config", str(self.config)]
-        subprocess.run([str(BIN / command[0]), *command[1:]], check=True, stdout=subprocess.DEVNULL)
-        self.say(self.name, f"{bundle.name} adopted, as release {self.committed}")
+        adopt = command("edge-agent", "ota", "adopt", MODEL, bundle, "--config", self.config)
+        subprocess.run(adopt, check=True, stdout=subprocess.DEVNULL)
+        self.say(self.name, f"bundle {bundle.name} adopted by hand, as release {self.committed}")
 
     def start(self) -> None:
         """Switch on: edge-agent.service, and the timer and path of its updater."""
@@ -151,6 +159,10 @@ class Device:
             thread = threading.Thread(target=target, daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def logged(self, words: str) -> bool:
+        """Tell whether its agent has logged something."""
+        return words in (self.home / "agent.log").read_text(encoding="utf-8", errors="replace")
 
     def stop(self) -> None:
         """Switch off; the agent delivers what is left."""
@@ -167,7 +179,7 @@ class Device:
         with self._looking:
             before, began = self.web.traffic, time.monotonic()
             process = subprocess.Popen(
-                [str(BIN / "edge-agent"), "ota", "look", "--config", str(self.config), "--log", "json"],
+                command("edge-agent", "ota", "look", "--config", self.config, "--log", "json"),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -192,12 +204,11 @@ class Device:
         state, before, release = values["state"], values["before"], values["release"] or 0
         self.states.append((time.time(), state, release))
         reason = values["message"].partition(f"release {release}: ")[2]
-        text = f"{before} -> [bold]{state}[/]  release {release}"
+        text = f"{before} -> [bold]{state}[/]" + (f"  release {release}" if release else "")
         if before == "shadow" and not reason:
-            reason = self._disagreement()
-            self.say(self.name, f"{text}  [green]{reason}[/]")
+            self.say(self.name, f"{text}  [green]{self._disagreement()}[/]")
         elif reason:
-            self.say(self.name, f"{text}  [red]{reason}[/]")
+            self.say(self.name, f"{text}  [red]{escape(reason)}[/]")
         elif not quietly:
             self.say(self.name, text)
         return ""
@@ -205,7 +216,7 @@ class Device:
     def _disagreement(self) -> str:
         evidence = self.evidence
         if evidence is None or not evidence.shadow.compared:
-            return ""
+            return "no shadow is asked for here"
         seen = evidence.shadow
         return (
             f"beside the old one for {evidence.seconds:.0f} s: {seen.compared} verdicts compared, "
@@ -219,7 +230,7 @@ class Device:
             with (self.home / "agent.log").open("ab") as log:
                 self.starts.append(time.time())
                 self._agent = subprocess.Popen(
-                    [str(BIN / "edge-agent"), "run", "--config", str(self.config)], stdout=log, stderr=log
+                    command("edge-agent", "run", "--config", self.config), stdout=log, stderr=log
                 )
                 code = self._agent.wait()
             if self._ending.is_set():
@@ -248,6 +259,3 @@ def _touched(path: Path) -> int:
 
 def _ended(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-
-os.environ.setdefault("PYTHONUNBUFFERED", "1")

@@ -1,4 +1,4 @@
-"""Networks that see lamps, two convolutions each, as bundles: good ones, and three that are bad in a way of their own.
+"""Networks that see lamps, two convolutions each, as bundles: good ones, and three that are bad.
 
 Their golden samples come of the same network computed in NumPy, and the difference to what ONNX Runtime says
 is the parity that the manifest states.
@@ -68,7 +68,8 @@ class Network:
     def first(self) -> Array:
         """Weights of the first convolution, which looks at cells of 8 x 8 pixels; the same in all."""
         weights = np.random.default_rng(1).random((CHANNELS, 3, CELL, CELL)).astype(np.float32)
-        return weights / weights.sum(axis=(1, 2, 3), keepdims=True)
+        first: Array = weights / weights.sum(axis=(1, 2, 3), keepdims=True)
+        return first
 
     @property
     def second(self) -> tuple[Array, Array]:
@@ -82,8 +83,9 @@ class Network:
         weights, bias = self.second
         cells = clip[0].reshape(3, FRAMES, GRID, CELL, GRID, CELL)
         seen = np.maximum(np.einsum("ctyaxb,ocab->otyx", cells, self.first, optimize=True), 0)
-        said = np.einsum("otyx,ko->ktyx", seen, weights[:, :, 0, 0]) + bias[:, None, None, None]
-        return said[np.newaxis].astype(np.float32)
+        said: Array = np.einsum("otyx,ko->ktyx", seen, weights[:, :, 0, 0]) + bias[:, None, None, None]
+        heatmap: Array = said[np.newaxis].astype(np.float32)
+        return heatmap
 
 
 def write_bundle(directory: Path, network: Network, release: int) -> Path:
@@ -153,7 +155,7 @@ def _entry(directory: Path, name: str) -> FileEntry:
 
 def _onnx(network: Network) -> bytes:
     weights, bias = network.second
-    constants: dict[str, Array] = {
+    constants: dict[str, Any] = {
         "first": network.first,
         "second": weights if network.flaw != "wrong" else weights * np.float32(0.5),
         "bias": bias,
@@ -186,7 +188,7 @@ def _onnx(network: Network) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _flaw(network: Network, constants: dict[str, Array]) -> list[onnx.NodeProto]:
+def _flaw(network: Network, constants: dict[str, Any]) -> list[onnx.NodeProto]:
     """Return the nodes from `plain` to `heatmap`: what is wrong changes no number."""
     if network.flaw not in ("slow", "crashes"):
         return [helper.make_node("Identity", ["plain"], ["heatmap"])]

