@@ -25,7 +25,7 @@ site: hall
 node: node-1
 metrics_interval: 2
 # A machine that is busy with other things must not have the shadow rest.
-governor: {load: 100}
+governor: {load: 0}
 models:
   door: {bundle: /var/lib/edge-models/door}
 cameras:
