@@ -34,7 +34,7 @@ test: $(INSTALLED)  ## Run all tests and hold the branch coverage of each room
 faults: $(INSTALLED)  ## Try every fault many times; prints tries and losses (half an hour)
 	VEDETTE_FAULTS=many $(BIN)/python -m pytest -q tests/faults
 
-systemd: $(INSTALLED)  ## Try the service on a real systemd, in a container; takes root (two minutes)
+systemd: $(INSTALLED)  ## Try the service on a real systemd, in a container; takes root (ten minutes)
 	VEDETTE_SYSTEMD=yes $(BIN)/python -m pytest -q tests/systemd
 
 check: $(INSTALLED)  ## Lint, format, types, import arrows, sizes

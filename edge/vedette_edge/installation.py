@@ -158,8 +158,9 @@ def deactivation(paths: Sequence[Path]) -> list[Command]:
 def removal(root: Path, *, purge: bool) -> list[Path]:
     """Return what there is below `root` to remove; with `purge` also what is configured and kept."""
     rules = resource("firmware-configs", "udev").glob("*.rules")
-    drop_ins = [_drop_in_path(unit) for unit in (_AGENT, _UPDATER)]
-    paths = [_UNITS / name for name in (_AGENT, _UPDATER, *_LOOKS)]
+    units = (_AGENT, _UPDATER, *_LOOKS)
+    drop_ins = [_drop_in_path(unit) for unit in units]
+    paths = [_UNITS / name for name in units]
     paths += [*drop_ins, *(drop_in.parent for drop_in in drop_ins), _SYSUSERS, _TMPFILES]
     paths += [_RULES / rule.name for rule in rules]
     if purge:

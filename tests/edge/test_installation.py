@@ -113,6 +113,14 @@ def test_an_edited_configuration_is_kept(tmp_path):
     assert f"{config}: kept as it is" in told
 
 
+@pytest.mark.parametrize("unit", ["agent.service", "agent-ota.service", "agent-ota.timer", "agent-ota.path"])
+def test_a_directory_of_drop_ins_whose_owner_has_emptied_it_goes(tmp_path, unit):
+    directory = tmp_path / f"etc/systemd/system/edge-{unit}.d"
+    directory.mkdir(parents=True)
+    remove(removal(tmp_path, purge=False), silent)
+    assert not directory.exists()
+
+
 def test_a_drop_in_of_the_owner_stays(tmp_path):
     carry_out(plan(PROFILES["jetson-orin"], AGENT), tmp_path, silent)
     own = tmp_path / "etc/systemd/system/edge-agent.service.d/90-own.conf"

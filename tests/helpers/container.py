@@ -106,6 +106,12 @@ class Container:
             self._nspawn.wait(10)
         self._nspawn = None
 
+    def cut_power(self) -> None:
+        """End it with all that runs there, at once; what its kernel had not written yet is not lost."""
+        self._nspawn.kill()
+        self._nspawn.wait(10)
+        self._nspawn = None
+
     def run(self, *command: object, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in it, as root."""
         done = subprocess.run(
@@ -129,9 +135,9 @@ class Container:
         self.run("mkdir", "-p", Path(path).parent)
         self.run("python3", "-c", "import sys; open(sys.argv[1], 'w').write(sys.argv[2])", path, text)
 
-    def log(self) -> str:
-        """Return what the service and systemd said of it."""
-        return self.answer("journalctl", "--unit=edge-agent", "--output=cat", "--no-pager", "--lines=40")
+    def log(self, unit: str = "edge-agent", lines: int = 40) -> str:
+        """Return what a service and systemd said of it."""
+        return self.answer("journalctl", f"--unit={unit}", "--output=cat", "--no-pager", f"--lines={lines}")
 
     def _command(self) -> list[str]:
         options = ("--quiet", "--register=no", "--keep-unit", "--hostname=device")
@@ -139,18 +145,19 @@ class Container:
 
 
 class Service:
-    """What systemd says of the agent's unit in a container."""
+    """What systemd says of a unit in a container."""
 
-    def __init__(self, device: Container) -> None:
+    def __init__(self, device: Container, unit: str = "edge-agent") -> None:
         self._device = device
+        self._unit = unit
 
     def __getattr__(self, name: str) -> str:
         """Return a property, by its name at systemd."""
-        return self._device.answer("systemctl", "show", "--value", f"--property={name}", "edge-agent")
+        return self._device.answer("systemctl", "show", "--value", f"--property={name}", self._unit)
 
     def wait_for(self, state: str = "active", seconds: float = 30) -> None:
         """Wait for a state of the unit."""
         until = time.monotonic() + seconds
         while self.ActiveState != state:
-            assert time.monotonic() < until, f"not {state} after {seconds} s:\n{self._device.log()}"
+            assert time.monotonic() < until, f"not {state} after {seconds} s:\n{self._device.log(self._unit)}"
             time.sleep(0.1)

@@ -1,9 +1,9 @@
 """Tries what a service should not be able to do, and what it must be able to; writes the errors to a file.
 
-    python sandbox_probe.py RESULTS
+    python sandbox_probe.py RESULTS [STATE]
 
-Each attempt is made by a process of its own. The file is a JSON object: name -> name of the error, "" where
-the attempt succeeded.
+STATE is the service's own directory, by default the agent's. Each attempt is made by a process of its own.
+The file is a JSON object: name -> name of the error, "" where the attempt succeeded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-STATE = Path("/var/lib/edge-agent")
+AGENTS, UPDATERS = Path("/var/lib/edge-agent"), Path("/var/lib/edge-models")
+STATE = Path(sys.argv[2]) if __name__ == "__main__" and sys.argv[2:] else AGENTS
+OTHERS = UPDATERS if STATE == AGENTS else AGENTS
 CONFIG = Path("/etc/edge-agent/edge-agent.yaml")
 _CLONE_NEWUSER, _ADDR_NO_RANDOMIZE = 0x10000000, 0x0040000
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -53,6 +55,8 @@ def _append(path: Path) -> None:
 FORBIDDEN: dict[str, Callable[[], object]] = {
     "write to /etc": lambda: _create("/etc/probe"),
     "write to the system": lambda: _create("/usr/probe"),
+    "write into the other's directory": lambda: _create(f"{OTHERS}/probe"),
+    "write to where anybody may": lambda: _create("/run/lock/probe"),
     "change the program": lambda: _create("/opt/vedette/probe"),
     "change the configuration": lambda: _append(CONFIG),
     "read a home": lambda: Path("/home/owner/letter").read_text(),
@@ -74,6 +78,7 @@ FORBIDDEN: dict[str, Callable[[], object]] = {
 }
 NEEDED: dict[str, Callable[[], object]] = {
     "write its state": lambda: _create(f"{STATE}/probe"),
+    "read the other's directory": lambda: os.listdir(OTHERS),
     "open a socket for its status": lambda: _create("/run/edge-agent/probe"),
     "read its configuration": CONFIG.read_text,
     "read its key": Path("/etc/edge-agent/keys/node-1.key").read_text,

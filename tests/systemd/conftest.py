@@ -64,14 +64,24 @@ def container(tmp_path_factory):
         pytest.skip(str(error))
 
 
-@pytest.fixture(scope="session")
-def device(container):
+@pytest.fixture(scope="module")
+def config():
+    """What the device watches, without its broker; a module may have its own."""
+    return CONFIG if rtsp_server.why_absent() else CONFIG + NETWORK_CAMERA
+
+
+@pytest.fixture(scope="module")
+def at_last():
+    """What a module still has to do before its service starts."""
+    return lambda: None
+
+
+@pytest.fixture(scope="module")
+def device(container, config, at_last):
     """A device that is on and watches, with a broker of certificates, and a network camera where possible."""
     try:
         container.boot()
-        config = CONFIG
-        if not rtsp_server.why_absent():
-            config += NETWORK_CAMERA
+        if NETWORK_CAMERA in config:
             container.run(
                 "systemd-run",
                 "--unit=camera",
@@ -79,6 +89,7 @@ def device(container):
                 "/srv/vedette/helpers/rtsp_server.py",
                 8554,
             )
+        container.run("rm", "-rf", "/root/keys")
         _broker(container)
         container.run(AGENT, "install")
         given = container.run(
@@ -89,6 +100,7 @@ def device(container):
         )
         container.run("sh", "-c", "cp /root/keys/node-1/* /etc/edge-agent/keys")
         container.run("systemd-tmpfiles", "--create")
+        at_last()
         container.run(AGENT, "check-config", "/etc/edge-agent/edge-agent.yaml")
         container.run("systemctl", "enable", "--now", "edge-agent")
         yield container
@@ -107,7 +119,9 @@ def _broker(container):
         "cp acl /root/keys/broker/* /etc/mosquitto/vedette; "
         "chown -R mosquitto: /etc/mosquitto/vedette",
     )
-    container.run("systemctl", "enable", "--now", "mosquitto")
+    container.run("systemctl", "enable", "mosquitto")
+    # It may have come up with the keys of another test.
+    container.run("systemctl", "restart", "mosquitto")
 
 
 @pytest.fixture
