@@ -34,7 +34,7 @@ from rich.markup import escape
 from rich.table import Table
 
 WAVES = ("--waves", "0.001,1", "--first", FIRST, "--hold", "1s", "--least", "1")
-AT_ONCE = ("--waves", "1", "--hold", "1s", "--least", "2")
+AT_ONCE = ("--waves", "1", "--hold", "1s", "--least", "1")
 KEYS = ("--keys", "keys", *PASSPHRASE)
 RELEASE = ("vedette-convert", "release")
 
@@ -207,9 +207,9 @@ def _rotate(story: Story, authority: str, role: str, old: str, new: str, keys: s
     change = ("--remove", old, "--add", f"new:{new}")
     story.run(*RELEASE, "rotate", "site", role, *change, "--keys", keys, *PASSPHRASE)
     story.run(*RELEASE, "sign", f"site.work/staged/{authority}.json", *signing, *PASSPHRASE)
+    story.run(*RELEASE, "publish", "site", *KEYS)
     for path in (story.out / keys).glob(f"{old}.*"):
         path.unlink()
-    story.run(*RELEASE, "publish", "site", *KEYS)
 
 
 def _with_new_keys(world: World) -> None:

@@ -117,13 +117,14 @@ class Device:
         """Tell whether it will not take a release again."""
         return any(one.release == release for one in self.record.refused)
 
-    def configure(self, root: Path, camera: str, broker: int) -> None:
+    def configure(self, root: Path, camera: str, broker: int, protocol: str) -> None:
         """Write its configuration.
 
         Args:
             root: the repository's first root metadata.
             camera: address.
             broker: port on loopback.
+            protocol: version of MQTT that it speaks.
         """
         store = self.home / "edge-models"
         settings = {
@@ -131,7 +132,7 @@ class Device:
             "node": self.name,
             "models": {MODEL: {"bundle": str(store / MODEL), "threads": 1}},
             "state_dir": str(self.state_dir),
-            "mqtt": {"host": "127.0.0.1", "port": broker},
+            "mqtt": {"host": "127.0.0.1", "port": broker, "protocol": protocol},
             "cameras": [{"id": "door", "source": {"type": "mjpeg", "url": camera}}],
             "governor": {"enabled": False},  # other work on this machine must not pause a camera
             "ota": {

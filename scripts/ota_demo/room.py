@@ -108,7 +108,7 @@ def _lost(events: Sequence[Event]) -> int:
 def send_forged_hint(port: int, node: str) -> bytes:
     """Tell a device over MQTT what to load, and from where; return what was sent."""
     payload = b'{"campaign": "evil", "url": "http://203.0.113.7/", "sha256": "00"}'
-    wire = Wire(Broker("127.0.0.1", port), client_id="")
+    wire = Wire(Broker("127.0.0.1", port, "3.1.1"), client_id="")
     wire.open()
     try:
         assert isinstance(wire.happened.get(timeout=10), Opened)

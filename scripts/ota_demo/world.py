@@ -30,6 +30,7 @@ SHADOW, TRIAL = 6.0, 6.0  # seconds; in the field minutes
 P95_MS = 25.0  # that a call may take; a good one takes a tenth of a millisecond
 _OURS = ("--fleet", FLEET, "--model", MODEL)
 _MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+_PROTOCOL = "3.1.1" if _MOSQUITTO is None else "5"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _device(
     web = Served(story.out / "site")
     stack.callback(web.close)
     device = Device(name, story.out / name, web, story.say, {"shadow": shadow, "trial": TRIAL})
-    device.configure(story.out / "site" / "root.json", camera.url, port)
+    device.configure(story.out / "site" / "root.json", camera.url, port, _PROTOCOL)
     stack.callback(device.stop)
     story.say(name, f"asks {web.url}; a shadow takes {shadow:g} s, a trial {TRIAL:g} s")
     return device

@@ -1,4 +1,4 @@
-"""`make demo-ota`: every part of updates from afar, as a user would start it; all of it by VEDETTE_FAULTS=many."""
+"""`make demo-ota`: every part of updates from afar, as a user would start it; all of it where faults are many."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -168,6 +168,7 @@ def run(
         bool, typer.Option("--revert", help="After an abort, release the old files anew.")
     ] = False,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds from one look to the next.")] = 10.0,
+    protocol: Annotated[Literal["5", "3.1.1"], typer.Option(help="Version of MQTT.")] = "3.1.1",
     username: Annotated[str | None, typer.Option(help="Of the broker.")] = None,
     password_file: Annotated[Path | None, typer.Option(help="Of the broker.")] = None,
     ca_file: Annotated[Path | None, typer.Option(help="TLS: whose certificates count.")] = None,
@@ -187,7 +188,7 @@ def run(
     _change_policy(where.directory, fleet, model, changes | {"hold": seconds(hold) if hold else None})
     host, port = parse_address(broker)
     tls = None if ca_file is None else Tls(ca_file, cert_file, key_file)
-    address = Broker(host, port, username=username, password_file=password_file, tls=tls)
+    address = Broker(host, port, protocol, username=username, password_file=password_file, tls=tls)
     with MqttRoom(address, site) as room:
         controller = Controller(
             where, fleet, model, signers=ring.signer, room=room, clock=now, reverts=revert
