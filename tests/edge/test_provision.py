@@ -82,7 +82,8 @@ def test_a_node_speaks_for_itself_alone(keys, broker):
     room.subscribe("vedette/v1/#")
     try:
         for name in ("node-2", "node-1"):
-            node.send(Message(f"vedette/v1/hall/{name}/cam/door/events", name.encode()))
+            # Retained, so that it comes also where the subscription is slower than the message.
+            node.send(Message(f"vedette/v1/hall/{name}/cam/door/events", name.encode(), retain=True))
         received = []
 
         def heard():

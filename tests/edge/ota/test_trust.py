@@ -217,7 +217,7 @@ class TestCache:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         path.write_bytes(b"what is this")
         assert device.offer().release.release == 1
-        assert "is set aside as metadata.damaged" in caplog.text
+        assert "is set aside as .metadata.damaged" in caplog.text
         path.unlink() if path.is_symlink() else shutil.rmtree(path)
         path.write_bytes(b"again")
         assert device.offer().release.release == 1
@@ -239,15 +239,15 @@ class TestCache:
             visit.offer("door")
         names = [path.removeprefix(f"{device.store.root}/") for path in flushed]
         cache = {
-            "metadata/timestamp.json",
-            "metadata/snapshot.json",
-            "metadata/targets.json",
-            "metadata",
-            "metadata/root_history",
+            ".metadata/timestamp.json",
+            ".metadata/snapshot.json",
+            ".metadata/targets.json",
+            ".metadata",
+            ".metadata/root_history",
         }
         first_floor = next(i for i, name in enumerate(names) if "floor" in name)
         assert cache <= set(names[:first_floor])
-        last_fleet = max(i for i, name in enumerate(names) if name == "metadata/fleet-a.json")
+        last_fleet = max(i for i, name in enumerate(names) if name == ".metadata/fleet-a.json")
         assert any("floor" in name for name in names[last_fleet:])
 
     def test_a_disk_that_refuses_is_one_clear_error(self, device, monkeypatch):
