@@ -153,6 +153,7 @@ def _watched(topics: Topics) -> list[str]:
         topics.gap,
         topics.governor,
         topics.config_report,
+        topics.ota_report,
         topics.response("+"),
     )
     return [*of_node, *(topic("+") for topic in of_cameras)]

@@ -168,6 +168,14 @@ def test_it_ends_after_so_many_events(broker_port):
     assert session.error is None
 
 
+def test_it_hears_where_updates_stand(broker_port):
+    session = Session(broker_port, Ending(count=1, timeout=10))
+    model = {"model": "fights", "names": ["main"], "state": "idle", "since": 0, "seq": 1, "runs": None}
+    session.send(TOPICS.ota_report, json.dumps({"ts": 1.0, "boot": "b", "models": [model]}).encode())
+    session.send(TOPICS.events("door"), event())
+    assert [record.kind for record in session.end()] == ["ota/report", "event"]
+
+
 def test_it_ends_when_a_node_says_disconnected(broker_port):
     session = Session(broker_port, Ending(disconnect=True, timeout=10))
     session.send(TOPICS.state, state("lost"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -86,13 +87,19 @@ class Container:
                 stdout=console,
                 stderr=console,
             )
-        wait_until(self._booted, 60, "the boot")
+        wait_until(self._booted, 120, "the boot")
 
     def _booted(self) -> bool:
         # The first child of systemd-nspawn is not yet process 1 of the container.
-        leader = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()[:1]
-        self._enter = ["nsenter", f"--target={''.join(leader)}", "--all", "env", "-i"]
-        return bool(leader) and self.answer("systemctl", "is-system-running") == "running"
+        leader = self._leader()
+        self._enter = ["nsenter", f"--target={leader}", "--all", "env", "-i"]
+        return leader != 0 and self.answer("systemctl", "is-system-running") == "running"
+
+    def _leader(self) -> int:
+        """Return the process that is, or becomes, process 1 of the container; 0: there is none yet."""
+        pid = self._nspawn.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(children[0]) if children else 0
 
     def power_off(self) -> None:
         """Switch it off, as its owner would; killed where that takes too long."""
@@ -108,8 +115,9 @@ class Container:
 
     def cut_power(self) -> None:
         """End it with all that runs there, at once; what its kernel had not written yet is not lost."""
-        self._nspawn.kill()
-        self._nspawn.wait(10)
+        # With process 1 all others die; with systemd-nspawn none would.
+        os.kill(self._leader(), signal.SIGKILL)
+        self._nspawn.wait(30)
         self._nspawn = None
 
     def run(self, *command: object, check: bool = True) -> subprocess.CompletedProcess[str]:
