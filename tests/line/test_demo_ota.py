@@ -1,4 +1,4 @@
-"""`make demo-ota`: every part of updates from afar, as a user would start it; all of it where faults are many."""
+"""`make demo-ota`: every part of updates from afar, as a user would start it; where faults are many, all."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class ModelStore:
         self._disk: Disk = OsDisk() if disk is None else disk
 
     def record(self) -> Record:
-        """Return where the update stands; a fresh record where there is no trace of a model.
+        """Return where the update stands, on the disk; a fresh record where there is no trace of a model.
 
         A damaged record is set aside, and replaced by what the slots prove. A slot that cannot be read just
         now is no reason to give up the model in it: that is an error, and nothing is replaced.
@@ -76,6 +76,8 @@ class ModelStore:
         with self._refusing():
             record, damaged = self._read()
             if record is not None:
+                # Whoever wrote it may have been killed before this.
+                self._disk.sync(self._place.directory)
                 return record
             if damaged:
                 self._set_aside()

@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
-from disk_twin import LOST
+from disk_twin import LOST, PowerCut
 from edge_helpers import edit_manifest, write_bundle
 from update_scenes import by_hand
 from update_twin import MODEL, Device, entry_of, sample
 
 from vedette_edge.errors import BundleError, UpdateError
-from vedette_edge.ota.disk import OsDisk
+from vedette_edge.ota.disk import OsDisk, replace_file
 from vedette_edge.ota.layout import ModelPlace, Store
 from vedette_edge.ota.machine import Fetched, Fits, Look, Offered, after
 from vedette_edge.ota.record import Installed, Record, Refused
@@ -208,6 +208,21 @@ def test_damaged_records_do_not_heap_up(device, store):
     names = [name for name in device.disk.names(device.place.directory) if "damaged" in name]
     assert len(names) == MOST_DAMAGED
     assert device.disk.content(device.place.directory / names[-1]) == b"damage %d" % (MOST_DAMAGED + 2)
+
+
+def test_a_record_that_a_killed_writer_left_unsynced_is_on_the_disk_once_it_is_read(device, store, disk):
+    written = store.record().model_copy(update={"seq": 50, "floor": 9})
+
+    def die(operation):
+        if operation == f"sync {device.place.directory}" and "rename" in disk.log[-2]:
+            raise PowerCut
+
+    disk.before = die
+    with pytest.raises(PowerCut):
+        replace_file(disk, device.place.record, written.model_dump_json().encode())
+    disk.before = lambda _: None
+    assert store.record() == written
+    assert device.restarted(disk.after_cut(LOST)).store.record() == written
 
 
 # Slots
