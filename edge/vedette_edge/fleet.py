@@ -17,6 +17,7 @@ from vedette_edge.config import AgentConfig, CameraConfig
 from vedette_edge.engine import Model
 from vedette_edge.errors import UsageError, VideoError
 from vedette_edge.health import Heartbeat
+from vedette_edge.memory import give_back_memory
 from vedette_edge.operation.governor import LADDER, Step, paused_cameras
 from vedette_edge.operation.reload import Difference
 
@@ -198,6 +199,8 @@ class Fleet:
             # Only now: its own last word is that it is offline.
             if one.last_word is not None:
                 self._on_status(name, *one.last_word)
+        if len(staying) < len(self._leaving):
+            give_back_memory()  # what they judged with may be gone with them
         self._leaving = staying
         held = {one.assembled.config.id for one in staying}
         for name, running in self._running.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -17,6 +16,7 @@ from vedette_edge.engine.loader import Loader
 from vedette_edge.engine.models import Model
 from vedette_edge.engine.standby import Running, Standby
 from vedette_edge.errors import ConfigError, VedetteError
+from vedette_edge.memory import give_back_memory
 
 __all__ = ["OnChange", "load_beside", "load_models", "open_model"]
 
@@ -72,7 +72,7 @@ def load_models(
         else:
             _go_on(book, ran)
         raise
-    _give_back_memory()
+    give_back_memory()
     return Engine({name: models[name] for name in bundles}, book)
 
 
@@ -126,12 +126,6 @@ def open_model(model: ModelConfig, state_dir: Path | None = None) -> Model:
     bundle = open_bundle(model.bundle)
     name = bundle.manifest.name
     return _load(name, bundle, model, state_dir, 1, LedgerFile(None), lambda *_: None)
-
-
-def _give_back_memory() -> None:
-    """Give the system what loading took and freed, some 20 MiB a model: glibc would keep it for later."""
-    with contextlib.suppress(AttributeError):  # other C libraries have no such call
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _open(name: str, directory: Path) -> Bundle:
