@@ -74,7 +74,7 @@ def moments(scenes: list[Scene], every: int) -> Iterator[tuple[str, Scene, int, 
 
 def test_a_power_cut_at_any_operation_leaves_a_device_that_comes_up(all_scenes, capsys):
     tally, samples = Tally("power cut at an operation of an update"), tries(1, 24)
-    for where, scene, number, device in moments(all_scenes, tries(17, 1)):
+    for where, scene, number, device in moments(all_scenes, tries(41, 1)):
         least = certain(device)
         for found in found_after_cuts(device, number, samples):
             with tally.attempt(where):
@@ -84,7 +84,7 @@ def test_a_power_cut_at_any_operation_leaves_a_device_that_comes_up(all_scenes, 
 
 def test_a_power_cut_that_damages_the_record_too_leaves_a_device_that_comes_up(all_scenes, capsys):
     tally, samples = Tally("power cut that damages the record"), tries(0, 3)
-    for where, scene, number, device in moments(all_scenes, tries(37, 1)):
+    for where, scene, number, device in moments(all_scenes, tries(71, 1)):
         least = certain(device)
         for found in found_after_cuts(device, number, samples):
             if found.disk.content(found.place.record) is not None:
@@ -158,7 +158,7 @@ def refused(scene: Scene, number: int, error: int, *, lasting: bool) -> bool:
 
 
 def test_a_disk_that_refuses_ends_in_one_error_and_the_update_goes_on_later(all_scenes, capsys):
-    tally, every = Tally("disk refuses an operation of an update"), tries(61, 1)
+    tally, every = Tally("disk refuses an operation of an update"), tries(127, 5)
     kinds = list(itertools.product((errno.ENOSPC, errno.EIO), (False, True)))
     for scene, (start, (error, lasting)) in itertools.product(all_scenes, enumerate(kinds)):
         number, more = 13 * start % every, True
@@ -185,8 +185,9 @@ def test_an_updater_that_is_killed_at_any_moment_leaves_a_device_that_comes_up(t
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )
         assert child.stdout is not None
-        child.stdout.readline()
-        time.sleep(chance.uniform(0.0, 0.3))
+        for _ in range(chance.randrange(1, 9)):
+            child.stdout.readline()
+        time.sleep(chance.uniform(0.0, 0.03))
         child.kill()
         child.wait(30)
         child.stdout.close()

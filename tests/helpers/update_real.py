@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -49,13 +48,12 @@ def next_release(record: Record) -> int:
 
 def main(root: Path) -> None:
     device = real_device(root)
-    print("begins", flush=True)
     while (number := next_release(device.store.record())) <= RELEASES:
         device.offered = next(one for one in device.samples.values() if one.release.release == number)
         device.visit()
         device.run_agent()
+        print(number, flush=True)
 
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
-    os.sync()
