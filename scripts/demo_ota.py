@@ -236,6 +236,8 @@ def _no_news(world: World) -> None:
 def _account(world: World) -> None:
     story, until = world.story, time.time()
     for device in world.devices:
+        device.end()
+    for device in world.devices:
         device.stop()
     time.sleep(1)  # for the last messages to be printed
     accounts, events = {}, {}

@@ -165,11 +165,15 @@ class Device:
         """Tell whether its agent has logged something."""
         return words in (self.home / "agent.log").read_text(encoding="utf-8", errors="replace")
 
-    def stop(self) -> None:
-        """Switch off; the agent delivers what is left."""
+    def end(self) -> None:
+        """Begin to switch off: the agent delivers what is left."""
         self._ending.set()
         if self._agent is not None and self._agent.poll() is None:
             self._agent.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """Switch off, and wait for that."""
+        self.end()
         for thread in self._threads:
             thread.join(30)
         if self._agent is not None and self._agent.poll() is None:

@@ -44,7 +44,7 @@ SPEC = InputSpec(
 GOLDEN_CLIPS = 16
 BRIGHT = 0.3  # mean brightness of a picture in which the bright lamp is on; above that of the golden samples
 TOLERANCE = 1e-3
-_MULTIPLICATIONS, _ORDER = 6, 512  # of the slow one: matrices that have nothing to do with the answer
+_MULTIPLICATIONS, _ORDER = 12, 512  # of the slow one: matrices that have nothing to do with the answer
 
 Array = NDArray[Any]
 
