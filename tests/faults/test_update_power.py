@@ -171,29 +171,20 @@ def test_a_disk_that_refuses_ends_in_one_error_and_the_update_goes_on_later(all_
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_an_updater_that_is_killed_at_any_moment_leaves_a_device_that_comes_up(tmp_path, capsys):
-    tally, chance, least = (
-        Tally("kill -9 of an updater on a real disk"),
-        random.Random(3),
-        Record(model="door"),
-    )
-    number = 0
-    # A machine that is busy may need more tries until one of them gets as far as a commit.
-    while number < tries(3, 200) or least.floor == 0:
-        number += 1
-        child = subprocess.Popen(
-            [sys.executable, "-m", "update_real", str(tmp_path)],
-            stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        assert child.stdout is not None
-        for _ in range(chance.randrange(1, 9)):
-            child.stdout.readline()
-        time.sleep(chance.uniform(0.0, 0.03))
-        child.kill()
-        child.wait(30)
-        child.stdout.close()
+    tally, chance = Tally("kill -9 of an updater on a real disk"), random.Random(3)
+    least, command = Record(model="door"), [sys.executable, "-m", "update_real", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    for number in range(tries(3, 100)):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as child:
+            assert child.stdout is not None
+            # It tells each visit.
+            for _ in range(chance.randrange(1, 9)):
+                child.stdout.readline()
+            time.sleep(chance.uniform(0.0, 0.03))
+            child.kill()
         with tally.attempt(f"kill {number}"):
             least = came_up(real_device(tmp_path), least)
     tally.tell(capsys)
+    assert least.floor > 0
