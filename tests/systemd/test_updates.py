@@ -350,7 +350,9 @@ def test_a_candidate_that_kills_the_agent_ends_in_the_committed_model_without_th
     assert record(updated)["state"] == state
     updated.run("systemctl", "stop", *UNITS[1:])
     wait_until(lambda: evidence(updated)["phase"] == state and evidence(updated)["failed"], 60, "its failure")
-    assert evidence(updated)["starts"] == 2, evidence(updated)["failed"]
+    # The record says trial up to two seconds before the agent does: the first fall may be that of the shadow.
+    assert evidence(updated)["starts"] in (1, 2)
+    assert "2 times in a row" in evidence(updated)["failed"]
     count = len(events(updated))
     wait_until(lambda: len(events(updated)) > count and runs(updated, before["digest"]), 30, "alarms")
     assert int(service.NRestarts) == restarts + 2
